@@ -17,12 +17,12 @@
 #define WEIR_ABI_VERSION 1
 
 #define WEIR_FRONTENDS_MAX (1u << 17) /* bits of a frontend id in a flow */
-#define WEIR_BACKENDS_MAX (1u << 20) /* bits of a backend id in a flow */
-#define WEIR_SERVICES_MAX (1u << 17)
-#define WEIR_SLOTS_MAX (1u << 28)
-#define WEIR_NAME_LEN 64 /* name of a service, with the final NUL */
-#define WEIR_ZONE_LEN 32
-#define WEIR_LABELS_LEN 152
+#define WEIR_BACKENDS_MAX  (1u << 20) /* bits of a backend id in a flow */
+#define WEIR_SERVICES_MAX  (1u << 17)
+#define WEIR_SLOTS_MAX     (1u << 28)
+#define WEIR_NAME_LEN      64 /* name of a service, with the final NUL */
+#define WEIR_ZONE_LEN      32
+#define WEIR_LABELS_LEN    152
 
 /* An IPv6 address, or an IPv4 address a.b.c.d as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
 struct weir_address {
@@ -47,9 +47,9 @@ _Static_assert(sizeof(struct weir_frontend_key) == 24, "weir_frontend_key");
  * Map `frontend_list` (ARRAY, mmapped): frontend id to what it stands for. Writer: apply, before
  * the key is in `frontends` and until no flow can need it. Readers: every packet of a flow.
  */
-#define WEIR_FRONTEND_VALID (1u << 0) /* flows of this frontend go on */
+#define WEIR_FRONTEND_VALID      (1u << 0) /* flows of this frontend go on */
 #define WEIR_FRONTEND_PATH_STACK (1u << 1) /* `path: stack`: the kernel routes, not we */
-#define WEIR_FRONTEND_ANY_PORT (1u << 2)
+#define WEIR_FRONTEND_ANY_PORT   (1u << 2)
 struct weir_frontend {
 	struct weir_address vip;
 	__be16 port; /* 0: any port */
@@ -76,7 +76,7 @@ _Static_assert(sizeof(struct weir_vip) == 8, "weir_vip");
 
 /* Map `services` (ARRAY, mmapped): service id to its part of `slots`. Writer: apply. */
 #define WEIR_ALGORITHM_HASH 0
-#define WEIR_SERVICE_VALID (1u << 0)
+#define WEIR_SERVICE_VALID  (1u << 0)
 struct weir_service {
 	__u64 region; /* start of its slots, low 32 bits; their number (a power of two, or 0 for "no
 		       * usable backend"), high 32 bits. One store flips it. */
@@ -101,10 +101,10 @@ _Static_assert(sizeof(struct weir_slot) == 8, "weir_slot");
  * A backend is usable for a new flow when `reasons` is 0 and `service` is the service asked for.
  */
 #define WEIR_REASON_DRAINED (1u << 0) /* operator, or being removed: no new flows */
-#define WEIR_REASON_DOWN (1u << 1) /* active checks; reserved */
+#define WEIR_REASON_DOWN    (1u << 1) /* active checks; reserved */
 #define WEIR_REASON_EJECTED (1u << 2) /* passive health; reserved */
-#define WEIR_REASON_GONE (1u << 3) /* removed: its flows end */
-#define WEIR_REASON_WEIGHT (1u << 4) /* weight 0: no new flows */
+#define WEIR_REASON_GONE    (1u << 3) /* removed: its flows end */
+#define WEIR_REASON_WEIGHT  (1u << 4) /* weight 0: no new flows */
 struct weir_backend {
 	struct weir_address address;
 	__be16 port; /* 0: keep the port of the packet (any-port service) */
@@ -171,28 +171,28 @@ _Static_assert(sizeof(struct weir_bucket_wide) == 128, "weir_bucket_wide");
  * 49-56 generation of the backend        51-63 age: when last seen, in units of `age_shift`
  * 57-63 0
  */
-#define WEIR_WHO_PORT_SHIFT 32
-#define WEIR_WHO_UDP (1ull << 48)
+#define WEIR_WHO_PORT_SHIFT       32
+#define WEIR_WHO_UDP              (1ull << 48)
 #define WEIR_WHO_GENERATION_SHIFT 49
-#define WEIR_WHO_CLIENT_MASK ((1ull << 49) - 1) /* what must be equal for "the same client end" */
-#define WEIR_WHAT_FRONTEND_MASK 0x1ffffull
-#define WEIR_WHAT_BACKEND_SHIFT 17
-#define WEIR_WHAT_BACKEND_MASK 0xfffffull
-#define WEIR_WHAT_AGE_SHIFT 51
-#define WEIR_AGE_MASK 0x1fffull
-#define WEIR_FLOW_STATE (3ull << 37)
-#define WEIR_FLOW_FREE (0ull << 37)
-#define WEIR_FLOW_CLAIMING (1ull << 37) /* being written: nobody's */
-#define WEIR_FLOW_LIVE (2ull << 37)
-#define WEIR_FLOW_CLOSED (3ull << 37) /* over; keeps its backend for late segments */
-#define WEIR_FLOW_ANSWERED (1ull << 39) /* the backend has answered, not with a RST */
-#define WEIR_FLOW_PROVEN (1ull << 40) /* the client is no spoofer, or the backend said so */
-#define WEIR_FLOW_FIN_CLIENT (1ull << 41)
-#define WEIR_FLOW_FIN_BACKEND (1ull << 42)
-#define WEIR_FLOW_RESET (1ull << 43) /* a RST was the last segment */
-#define WEIR_FLOW_COUNTED (1ull << 44) /* part of gauge `active` */
-#define WEIR_FLOW_PICKED_UP (1ull << 45) /* seen first in its middle */
-#define WEIR_FLOW_FROM_NODE (1ull << 46) /* the client is this node: replies leave by weir1 */
+#define WEIR_WHO_CLIENT_MASK      ((1ull << 49) - 1) /* what must be equal for "the same client end" */
+#define WEIR_WHAT_FRONTEND_MASK   0x1ffffull
+#define WEIR_WHAT_BACKEND_SHIFT   17
+#define WEIR_WHAT_BACKEND_MASK    0xfffffull
+#define WEIR_WHAT_AGE_SHIFT       51
+#define WEIR_AGE_MASK             0x1fffull
+#define WEIR_FLOW_STATE           (3ull << 37)
+#define WEIR_FLOW_FREE            (0ull << 37)
+#define WEIR_FLOW_CLAIMING        (1ull << 37) /* being written: nobody's */
+#define WEIR_FLOW_LIVE            (2ull << 37)
+#define WEIR_FLOW_CLOSED          (3ull << 37) /* over; keeps its backend for late segments */
+#define WEIR_FLOW_ANSWERED        (1ull << 39) /* the backend has answered, not with a RST */
+#define WEIR_FLOW_PROVEN          (1ull << 40) /* the client is no spoofer, or the backend said so */
+#define WEIR_FLOW_FIN_CLIENT      (1ull << 41)
+#define WEIR_FLOW_FIN_BACKEND     (1ull << 42)
+#define WEIR_FLOW_RESET           (1ull << 43) /* a RST was the last segment */
+#define WEIR_FLOW_COUNTED         (1ull << 44) /* part of gauge `active` */
+#define WEIR_FLOW_PICKED_UP       (1ull << 45) /* seen first in its middle */
+#define WEIR_FLOW_FROM_NODE       (1ull << 46) /* the client is this node: replies leave by weir1 */
 
 /*
  * Maps `flow_details`, `flow_details_wide` (ARRAY, mmapped): the cold part of the flow of the
@@ -209,8 +209,8 @@ _Static_assert(sizeof(struct weir_flow_detail) == 32, "weir_flow_detail");
 
 /* Map `spill` (HASH, bounded): flows for which both their buckets were full of proven ones. */
 struct weir_spill_key {
-	__u64 who; /* without the generation */
-	struct weir_address client; /* wide flows; else 0 */
+	__u64 who; /* port and protocol of the client's end; the rest 0 */
+	struct weir_address client; /* IPv4 of `flows`: in word[3], the rest 0 */
 };
 struct weir_spill {
 	__u64 who;
@@ -224,10 +224,10 @@ _Static_assert(sizeof(struct weir_spill) == 48, "weir_spill");
  * Map `nexthops` (ARRAY, mmapped), index cpu * WEIR_NEXTHOPS + hash of the destination: what the
  * kernel's FIB said, asked again about every second. Writer and reader: the packet path.
  */
-#define WEIR_NEXTHOPS 4096
+#define WEIR_NEXTHOPS      4096
 #define WEIR_NEXTHOP_STACK 1 /* no way that we can take: the stack decides */
 #define WEIR_NEXTHOP_NEIGH 2 /* bpf_redirect_neigh */
-#define WEIR_NEXTHOP_PEER 3 /* bpf_redirect_peer into a local veth */
+#define WEIR_NEXTHOP_PEER  3 /* bpf_redirect_peer into a local veth */
 struct weir_nexthop {
 	struct weir_address destination;
 	__u32 came_by; /* ifindex */
@@ -243,11 +243,11 @@ struct weir_nexthop {
 _Static_assert(sizeof(struct weir_nexthop) == 64, "weir_nexthop");
 
 /* Map `interfaces` (HASH): ifindex to what we do there. Writer: attach. Reader: nexthop. */
-#define WEIR_ROLE_WORKLOAD 1
-#define WEIR_ROLE_UPLINK 2
-#define WEIR_ROLE_NODE 3 /* weir1 */
-#define WEIR_HOOK_TCX 1
-#define WEIR_HOOK_CLSACT 2
+#define WEIR_ROLE_WORKLOAD  1
+#define WEIR_ROLE_UPLINK    2
+#define WEIR_ROLE_NODE      3 /* weir1 */
+#define WEIR_HOOK_TCX       1
+#define WEIR_HOOK_CLSACT    2
 #define WEIR_INTERFACE_PEER (1u << 0) /* a veth whose other end is in another namespace */
 struct weir_interface {
 	char name[16];
@@ -269,9 +269,9 @@ _Static_assert(sizeof(struct weir_interface) == 24, "weir_interface");
  * the packet path on that CPU.
  */
 #define WEIR_HOOK_INGRESS 0 /* tc ingress */
-#define WEIR_HOOK_EGRESS 1 /* tc egress */
-#define WEIR_HOOK_XDP 2 /* reserved */
-#define WEIR_HOOKS 4
+#define WEIR_HOOK_EGRESS  1 /* tc egress */
+#define WEIR_HOOK_XDP     2 /* reserved */
+#define WEIR_HOOKS        4
 #define WEIR_OUTCOMES_MAX 64
 struct weir_outcome_counters {
 	__u64 packets[WEIR_OUTCOMES_MAX];
@@ -312,6 +312,7 @@ _Static_assert(sizeof(struct weir_outcome_counters) == 512, "weir_outcome_counte
 	X(DROP_HAIRPIN, DROP, "only the client or its node could serve it")                        \
 	X(DROP_RATE, DROP, "a RST was due, but the rate bucket is empty")                          \
 	X(DROP_VIP_SOURCE, DROP, "claims to come from a VIP")                                      \
+	X(DROP_FROM_NODE, DROP, "from this node to a VIP, but for no service: it would come back") \
 	X(DROP_WRITE, DROP, "the kernel refused to change or send the packet")
 
 enum weir_outcome {
@@ -323,20 +324,20 @@ enum weir_outcome {
 _Static_assert(WEIR_OUTCOME_COUNT <= WEIR_OUTCOMES_MAX, "outcomes");
 
 /* Map `internals` (ARRAY, mmapped), index cpu: what happened beside the outcomes. */
-#define WEIR_INTERNALS(X)                                                                          \
-	X(FLOW_ADDED, "flows added to the table")                                                  \
-	X(FLOW_EVICTED, "unproven or idle flows that made room for a new one")                     \
-	X(FLOW_SPILLED, "flows that went to the spill map")                                        \
-	X(FLOW_UNTRACKED, "packets sent by hash alone: buckets and spill map full")                \
-	X(FLOW_RACED, "flows that two CPUs added at once; one was taken back")                     \
-	X(FLOW_SWEPT, "flows freed by the sweep")                                                  \
-	X(FLOW_INVALIDATED, "stale flows freed by a direct SYN to a backend")                      \
-	X(PICKED_UP, "flows seen first in their middle")                                           \
-	X(PORT_REUSED, "SYNs on a closing flow: a backend was chosen afresh")                      \
-	X(SECONDARY, "choices of the secondary: the primary was not usable")                       \
-	X(REHASHED, "choices beyond the pair: neither was usable")                                 \
-	X(CLASHED, "tuple clashes seen at creation")                                               \
-	X(HAIRPIN, "clients that are their own primary")                                           \
+#define WEIR_INTERNALS(X)                                                           \
+	X(FLOW_ADDED, "flows added to the table")                                   \
+	X(FLOW_EVICTED, "unproven or idle flows that made room for a new one")      \
+	X(FLOW_SPILLED, "flows that went to the spill map")                         \
+	X(FLOW_UNTRACKED, "packets sent by hash alone: buckets and spill map full") \
+	X(FLOW_RACED, "flows that two CPUs added at once; one was taken back")      \
+	X(FLOW_SWEPT, "flows freed by the sweep")                                   \
+	X(FLOW_INVALIDATED, "stale flows freed by a direct SYN to a backend")       \
+	X(PICKED_UP, "flows seen first in their middle")                            \
+	X(PORT_REUSED, "SYNs on a closing flow: a backend was chosen afresh")       \
+	X(SECONDARY, "choices of the secondary: the primary was not usable")        \
+	X(REHASHED, "choices beyond the pair: neither was usable")                  \
+	X(CLASHED, "tuple clashes seen at creation")                                \
+	X(HAIRPIN, "clients that are their own primary")                            \
 	X(NEXTHOP_ASKED, "FIB lookups")
 enum weir_internal {
 #define X(name, text) WEIR_INTERNAL_##name,

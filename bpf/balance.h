@@ -127,8 +127,7 @@ static __always_inline enum weir_outcome balance_new(struct context *ctx, struct
 }
 
 /* To a VIP, but no frontend: refuse, unless the address is also the node's own. */
-static __always_inline enum weir_outcome balance_no_port(struct context *ctx,
-							 struct packet *packet)
+static __always_inline enum weir_outcome balance_no_port(struct context *ctx, struct packet *packet)
 {
 	struct weir_vip *vip = service_vip(&packet->destination);
 
@@ -298,9 +297,8 @@ static __always_inline enum weir_outcome balance_malformed(const struct packet *
 	return WEIR_PASS_MALFORMED;
 }
 
-/* A packet comes in, by a workload, an uplink, or from this node by weir1. */
-static __always_inline enum weir_outcome balance_ingress(struct context *ctx,
-							 struct packet *packet)
+static __always_inline enum weir_outcome balance_incoming(struct context *ctx,
+							  struct packet *packet)
 {
 	enum weir_outcome outcome = packet_parse(ctx, packet);
 
@@ -319,6 +317,19 @@ static __always_inline enum weir_outcome balance_ingress(struct context *ctx,
 		return WEIR_PASS_NOT_OURS;
 	outcome = balance_from_backend(ctx, packet);
 	return outcome == WEIR_CONTINUE ? WEIR_PASS_NO_FLOW : outcome;
+}
+
+/*
+ * A packet comes in, by a workload, an uplink, or from this node by weir1. What came by weir1 was
+ * routed to a VIP, and the stack would route it there again, round and round.
+ */
+static __always_inline enum weir_outcome balance_ingress(struct context *ctx, struct packet *packet)
+{
+	enum weir_outcome outcome = balance_incoming(ctx, packet);
+
+	if (likely(packet->came_by != config.node_ifindex) || outcome == WEIR_FORWARDED_STACK)
+		return outcome;
+	return outcome_action(outcome) == OUTCOME_PASS ? WEIR_DROP_FROM_NODE : outcome;
 }
 
 /* A packet goes out to a client: the replies that the stack has routed. */

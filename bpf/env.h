@@ -23,17 +23,17 @@
 #include "abi.h"
 
 #ifndef likely
-#define likely(x) __builtin_expect(!!(x), 1)
+#define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
+#define READ_ONCE(x)         (*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
 /* The value at `index` of an ARRAY map, or NULL. */
-#define map_at(map, index)                                                                         \
-	({                                                                                         \
-		__u32 map_index = (index);                                                         \
-		bpf_map_lookup_elem(&(map), &map_index);                                           \
+#define map_at(map, index)                               \
+	({                                               \
+		__u32 map_index = (index);               \
+		bpf_map_lookup_elem(&(map), &map_index); \
 	})
 
 /* What is fixed at load; the values here only let other tools load the object. */

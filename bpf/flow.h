@@ -23,9 +23,9 @@
 #include "siphash.h"
 
 #define FLOW_BOTH_FINS (WEIR_FLOW_FIN_CLIENT | WEIR_FLOW_FIN_BACKEND)
-#define FLOW_FLAGS ((((1ull << WEIR_WHAT_AGE_SHIFT) - 1) >> 37) << 37)
-#define FLOW_SPILLED 0xffffffffu /* index of a flow in `spill` */
-#define FLOW_CLAIMS 3 /* tries to claim an entry before the flow spills */
+#define FLOW_FLAGS     ((((1ull << WEIR_WHAT_AGE_SHIFT) - 1) >> 37) << 37)
+#define FLOW_SPILLED   0xffffffffu /* index of a flow in `spill` */
+#define FLOW_CLAIMS    3 /* tries to claim an entry before the flow spills */
 #define FLOW_UNTRACKED -1
 
 /* The client's end, as it stands in `who` (without the generation), and the two buckets. */
@@ -48,7 +48,10 @@ struct flow {
 };
 
 /* What lookups are after: the packet's other end must be this frontend, or this backend. */
-enum flow_side { FLOW_FORWARD, FLOW_REPLY };
+enum flow_side {
+	FLOW_FORWARD,
+	FLOW_REPLY
+};
 
 static __always_inline __u32 flow_frontend(__u64 what)
 {
@@ -180,8 +183,8 @@ static __always_inline struct weir_flow_detail *flow_detail(const struct flow *f
  * Does the entry belong to this client's end? A reply to an any-port flow knows the asked port
  * only through the backend, so the low half of `who` is left to flow_matches then.
  */
-static __always_inline bool flow_is_of(const __u64 *entry, const struct flow_key *key,
-				       bool is_wide, enum flow_side side)
+static __always_inline bool flow_is_of(const __u64 *entry, const struct flow_key *key, bool is_wide,
+				       enum flow_side side)
 {
 	__u64 differs = (entry[0] ^ key->who) & WEIR_WHO_CLIENT_MASK;
 	const struct weir_address *client = (const struct weir_address *)(entry + 2);

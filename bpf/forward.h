@@ -14,7 +14,10 @@
 #include "flow.h"
 #include "nexthop.h"
 
-enum forward_end { FORWARD_DESTINATION, FORWARD_SOURCE };
+enum forward_end {
+	FORWARD_DESTINATION,
+	FORWARD_SOURCE
+};
 
 /* Lower the TTL (RFC 1812, 5.3.1) in a header that was checked. */
 static __always_inline void forward_age_v4(struct iphdr *ip)
@@ -83,10 +86,10 @@ static __always_inline bool forward_rewrite(struct context *ctx, struct packet *
 					    const struct weir_address *address, __be16 port,
 					    bool is_aged)
 {
-	const struct weir_address *old = end == FORWARD_DESTINATION ? &packet->destination
-								    : &packet->source;
-	__be16 old_port = end == FORWARD_DESTINATION ? packet->destination_port
-						     : packet->source_port;
+	const struct weir_address *old =
+		end == FORWARD_DESTINATION ? &packet->destination : &packet->source;
+	__be16 old_port =
+		end == FORWARD_DESTINATION ? packet->destination_port : packet->source_port;
 	__u32 diff = csum_diff_address(old, address, packet->is_v6);
 	bool is_written = packet->is_v6
 				  ? forward_rewrite_v6(ctx, packet, end, address, is_aged)
@@ -193,8 +196,7 @@ static __always_inline bool forward_reply_write(struct context *ctx, struct pack
 }
 
 /* The client is this node: out of weir1, in at weir0. It has arrived, so it does not age. */
-static __always_inline enum weir_outcome forward_to_node(struct context *ctx,
-							 struct packet *packet,
+static __always_inline enum weir_outcome forward_to_node(struct context *ctx, struct packet *packet,
 							 const struct flow *flow)
 {
 	__u8 mac[ETH_ALEN];
@@ -224,8 +226,7 @@ static __always_inline enum weir_outcome forward_on_egress(struct context *ctx,
 							   struct packet *packet,
 							   const struct flow *flow)
 {
-	return forward_reply_write(ctx, packet, flow, false) ? WEIR_REPLIED_STACK
-							     : WEIR_DROP_WRITE;
+	return forward_reply_write(ctx, packet, flow, false) ? WEIR_REPLIED_STACK : WEIR_DROP_WRITE;
 }
 
 #endif

@@ -9,22 +9,22 @@
 #include "env.h"
 
 /* Arrays that user space maps into its memory. An ARRAY is never full: its ids come from user space. */
-#define MAPPED_ARRAY(name, type_of_value, entries)                                                 \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
-		__uint(map_flags, BPF_F_MMAPABLE);                                                 \
-		__uint(max_entries, entries);                                                      \
-		__type(key, __u32);                                                                \
-		__type(value, type_of_value);                                                      \
+#define MAPPED_ARRAY(name, type_of_value, entries) \
+	struct {                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY);  \
+		__uint(map_flags, BPF_F_MMAPABLE); \
+		__uint(max_entries, entries);      \
+		__type(key, __u32);                \
+		__type(value, type_of_value);      \
 	} name SEC(".maps")
 
 /* Hashes. Those of user space refuse with E2BIG when full; `spill` does, and FLOW_UNTRACKED counts it. */
-#define HASH(name, type_of_key, type_of_value, entries)                                            \
-	struct {                                                                                   \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                   \
-		__uint(max_entries, entries);                                                      \
-		__type(key, type_of_key);                                                          \
-		__type(value, type_of_value);                                                      \
+#define HASH(name, type_of_key, type_of_value, entries) \
+	struct {                                        \
+		__uint(type, BPF_MAP_TYPE_HASH);        \
+		__uint(max_entries, entries);           \
+		__type(key, type_of_key);               \
+		__type(value, type_of_value);           \
 	} name SEC(".maps")
 
 MAPPED_ARRAY(settings, struct weir_settings, 1);

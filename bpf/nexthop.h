@@ -13,8 +13,8 @@
 #include "packet.h"
 #include "filter.h"
 
-#define NEXTHOP_AF_INET 2
-#define NEXTHOP_AF_INET6 10
+#define NEXTHOP_AF_INET     2
+#define NEXTHOP_AF_INET6    10
 #define NEXTHOP_STAMP_SHIFT 2 /* a stamp lasts a quarter of a unit of age: about a second */
 
 static __always_inline __u32 nexthop_now(void)
@@ -79,8 +79,7 @@ __noinline int nexthop_ask(struct __sk_buff *skb, struct weir_nexthop *nexthop,
 	return 0;
 }
 
-static __always_inline struct weir_nexthop *nexthop_find(struct context *ctx,
-							 struct packet *packet,
+static __always_inline struct weir_nexthop *nexthop_find(struct context *ctx, struct packet *packet,
 							 struct weir_address *destination)
 {
 	__u32 slot = (filter_hash(destination) >> 40) & (WEIR_NEXTHOPS - 1);
@@ -89,8 +88,7 @@ static __always_inline struct weir_nexthop *nexthop_find(struct context *ctx,
 
 	if (!nexthop)
 		return NULL;
-	if (unlikely(nexthop->stamp != nexthop_now() ||
-		     nexthop->came_by != context_ifindex(ctx) ||
+	if (unlikely(nexthop->stamp != nexthop_now() || nexthop->came_by != context_ifindex(ctx) ||
 		     !address_equal(&nexthop->destination, destination))) {
 		struct weir_address from = packet->source, to = *destination;
 

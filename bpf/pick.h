@@ -106,7 +106,7 @@ static __always_inline __u64 pick_hash(const struct packet *packet)
  * Choose for the first packet of a flow, not `avoid`: a backend id, or PICK_NOBODY; PICK_HAIRPIN
  * where only the client itself was usable.
  */
-#define PICK_NOBODY -1
+#define PICK_NOBODY  -1
 #define PICK_HAIRPIN -2
 __noinline int pick_backend(const struct packet *packet, __u32 service_id, __u32 avoid)
 {

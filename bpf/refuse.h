@@ -64,8 +64,7 @@ static __always_inline void refuse_make_tcp(const struct packet *packet, struct 
 		tcp->seq = bpf_htonl(packet->acknowledgement);
 	} else {
 		tcp->ack = 1;
-		tcp->ack_seq =
-			bpf_htonl(packet->sequence + refuse_segment_length(packet));
+		tcp->ack_seq = bpf_htonl(packet->sequence + refuse_segment_length(packet));
 	}
 }
 

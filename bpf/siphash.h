@@ -11,17 +11,17 @@
 #include <linux/types.h>
 
 #define SIPHASH_ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
-#define SIPHASH_ROUND                                                                              \
-	do {                                                                                       \
-		v0 += v1, v1 = SIPHASH_ROTL(v1, 13), v1 ^= v0, v0 = SIPHASH_ROTL(v0, 32);          \
-		v2 += v3, v3 = SIPHASH_ROTL(v3, 16), v3 ^= v2;                                     \
-		v0 += v3, v3 = SIPHASH_ROTL(v3, 21), v3 ^= v0;                                     \
-		v2 += v1, v1 = SIPHASH_ROTL(v1, 17), v1 ^= v2, v2 = SIPHASH_ROTL(v2, 32);          \
+#define SIPHASH_ROUND                                                                     \
+	do {                                                                              \
+		v0 += v1, v1 = SIPHASH_ROTL(v1, 13), v1 ^= v0, v0 = SIPHASH_ROTL(v0, 32); \
+		v2 += v3, v3 = SIPHASH_ROTL(v3, 16), v3 ^= v2;                            \
+		v0 += v3, v3 = SIPHASH_ROTL(v3, 21), v3 ^= v0;                            \
+		v2 += v1, v1 = SIPHASH_ROTL(v1, 17), v1 ^= v2, v2 = SIPHASH_ROTL(v2, 32); \
 	} while (0)
 
 /* `count` is a constant of at most 8, so that the loop disappears. */
-static inline __attribute__((always_inline)) __u64 siphash(const __u64 *word, int count,
-							   __u64 key0, __u64 key1)
+static inline __attribute__((always_inline)) __u64 siphash(const __u64 *word, int count, __u64 key0,
+							   __u64 key1)
 {
 	__u64 v0 = key0 ^ 0x736f6d6570736575ull, v1 = key1 ^ 0x646f72616e646f6dull;
 	__u64 v2 = key0 ^ 0x6c7967656e657261ull, v3 = key1 ^ 0x7465646279746573ull;

@@ -10,8 +10,8 @@
 
 #include "flow.h"
 
-#define SWEEP_SHARDS 64
-#define SWEEP_INTERVAL_NS 4000000000ull
+#define SWEEP_SHARDS          64
+#define SWEEP_INTERVAL_NS     4000000000ull
 #define SWEEP_CLOCK_MONOTONIC 1
 
 struct sweeper {
