@@ -76,9 +76,10 @@ $(B)/sanitize/weir: $(SAN_WEIR) $(B)/sanitize/libweir.a
 
 tools: $(TOOLS)
 
+$(B)/tools/verifier-report: LDLIBS_TOOL := -lbpf
 $(B)/tools/%: tools/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ -lm
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< -o $@ -lm $(LDLIBS_TOOL)
 
 # --- tests --------------------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ bench: setup-test all ## measure against plain routing and nftables; build/bench
 	$(Q)tests/bench/run
 
 verifier-report: all ## instructions, stack and size of each program as loaded here (root)
-	$(Q)tools/verifier-report $(B)/tc.bpf.o
+	$(Q)$(B)/tools/verifier-report $(B)/tc.bpf.o
 
 # --- the rest -----------------------------------------------------------------------------------
 

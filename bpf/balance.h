@@ -17,20 +17,14 @@
 #include "service.h"
 #include "track.h"
 
-/* A packet of a known flow goes where the flow goes. */
-static __always_inline enum weir_outcome balance_known(struct context *ctx, struct packet *packet,
-						       struct flow *flow)
-{
-	track_forward(flow, packet);
-	return forward_to_backend(ctx, packet, flow->backend, flow_backend(flow->seen),
-				  flow->frontend->flags);
-}
-
 /*
  * Choose a backend whose tuple is free: the client may hold the same port towards another VIP of
  * the same backend, which could not tell the two apart. A backend id, PICK_*, or BALANCE_CLASH.
  */
-#define BALANCE_CLASH -3
+#define BALANCE_CLASH   -3
+#define BALANCE_WIDE    -4 /* IPv4 to an any-port frontend: its flows are in the wide table */
+#define BALANCE_NOT_VIP -5 /* the filter was wrong: go on as for any other packet */
+#define BALANCE_NO_FLOW -6
 static __always_inline int balance_choose(const struct packet *packet, const struct flow_key *key,
 					  bool is_wide, __u32 frontend_id, __u32 service)
 {
@@ -46,16 +40,16 @@ static __always_inline int balance_choose(const struct packet *packet, const str
 	return chosen;
 }
 
-static __always_inline enum weir_outcome balance_nobody(struct context *ctx, struct packet *packet,
-							int why)
+static __always_inline enum weir_outcome balance_nobody(struct __sk_buff *skb,
+							struct packet *packet, int why)
 {
 	switch (why) {
 	case BALANCE_CLASH:
-		return refuse(ctx, packet, WEIR_REFUSED_CLASH, WEIR_DROP_CLASH);
+		return refuse(skb, packet, WEIR_REFUSED_CLASH, WEIR_DROP_CLASH);
 	case PICK_HAIRPIN:
-		return refuse(ctx, packet, WEIR_REFUSED_HAIRPIN, WEIR_DROP_HAIRPIN);
+		return refuse(skb, packet, WEIR_REFUSED_HAIRPIN, WEIR_DROP_HAIRPIN);
 	default:
-		return refuse(ctx, packet, WEIR_REFUSED_NO_BACKEND, WEIR_DROP_NO_BACKEND);
+		return refuse(skb, packet, WEIR_REFUSED_NO_BACKEND, WEIR_DROP_NO_BACKEND);
 	}
 }
 
@@ -91,172 +85,250 @@ static __always_inline __u32 balance_record(struct packet *packet, struct flow_k
 }
 
 /* A client on this node needs a way out: a backend on the node itself would answer past us. */
-static __always_inline bool balance_is_reachable(struct context *ctx, struct packet *packet,
+static __always_inline bool balance_is_reachable(struct __sk_buff *skb, struct packet *packet,
 						 struct weir_backend *backend)
 {
+	struct context ctx = {.skb = skb};
 	struct weir_nexthop *nexthop;
 
 	if (likely(packet->came_by != config.node_ifindex))
 		return true;
-	nexthop = nexthop_find(ctx, packet, &backend->address);
+	nexthop = nexthop_find(&ctx, packet, &backend->address);
 	return nexthop && nexthop->kind != WEIR_NEXTHOP_STACK;
 }
 
-/* The first packet that we see of a flow: choose, remember, send. */
-static __always_inline enum weir_outcome balance_new(struct context *ctx, struct packet *packet,
-						     struct flow_key *key, bool is_wide,
-						     struct weir_frontend *frontend,
+/* The first packet that we see of a flow: choose and remember. The backend is in packet->chosen. */
+static __always_inline enum weir_outcome balance_new(struct __sk_buff *skb, struct packet *packet,
+						     bool is_wide, struct weir_frontend *frontend,
 						     __u32 frontend_id)
 {
 	struct weir_backend *backend;
+	struct flow_key key;
 	int chosen;
 
 	if (service_maybe_vip(&packet->source) && service_vip(&packet->source))
 		return WEIR_DROP_VIP_SOURCE;
-	chosen = balance_choose(packet, key, is_wide, frontend_id, frontend->service);
+	flow_key_make(&key, is_wide, &packet->source, packet->source_port, packet->destination_port,
+		      packet->protocol);
+	chosen = balance_choose(packet, &key, is_wide, frontend_id, frontend->service);
 	backend = map_at(backends, chosen);
 	if (!backend)
-		return balance_nobody(ctx, packet, chosen);
-	if (!balance_is_reachable(ctx, packet, backend))
-		return balance_nobody(ctx, packet, PICK_HAIRPIN);
-	chosen = balance_record(packet, key, is_wide, frontend_id, chosen, backend->generation);
-	backend = map_at(backends, chosen);
-	if (!backend)
-		return WEIR_DROP_NO_BACKEND;
-	return forward_to_backend(ctx, packet, backend, chosen, frontend->flags);
+		return balance_nobody(skb, packet, chosen);
+	if (!balance_is_reachable(skb, packet, backend))
+		return balance_nobody(skb, packet, PICK_HAIRPIN);
+	packet->chosen =
+		balance_record(packet, &key, is_wide, frontend_id, chosen, backend->generation);
+	packet->frontend_flags = frontend->flags;
+	return WEIR_CONTINUE;
 }
 
 /* To a VIP, but no frontend: refuse, unless the address is also the node's own. */
-static __always_inline enum weir_outcome balance_no_port(struct context *ctx, struct packet *packet)
+static __always_inline int balance_no_port(struct __sk_buff *skb, struct packet *packet)
 {
 	struct weir_vip *vip = service_vip(&packet->destination);
 
 	if (!vip)
-		return WEIR_CONTINUE;
+		return BALANCE_NOT_VIP;
 	if (vip->flags & WEIR_VIP_LOCAL)
 		return WEIR_PASS_LOCAL_PORT;
-	return refuse(ctx, packet, WEIR_REFUSED_PORT, WEIR_DROP_NO_PORT);
+	return refuse(skb, packet, WEIR_REFUSED_PORT, WEIR_DROP_NO_PORT);
 }
 
-static __always_inline bool balance_find(struct flow *flow, struct flow_key *key,
-					 const struct packet *packet, bool is_wide,
-					 enum flow_side side)
+/*
+ * 4 for a packet of no flow: WEIR_CONTINUE when a backend was chosen. A global function, as are
+ * others below: the verifier walks each once, not once for each way that leads to it, and each
+ * has a stack frame of its own.
+ */
+__noinline int balance_miss(struct __sk_buff *skb, struct packet *packet, bool is_wide)
 {
+	struct weir_frontend *frontend;
+	__u32 id;
+
+	if (!packet)
+		return WEIR_DROP_WRITE;
+	id = service_find(packet);
+	frontend = map_at(frontend_list, id);
+	if (!frontend)
+		return balance_no_port(skb, packet);
+	if (!is_wide && frontend->flags & WEIR_FRONTEND_ANY_PORT)
+		return BALANCE_WIDE;
+	return is_wide ? balance_new(skb, packet, true, frontend, id)
+		       : balance_new(skb, packet, false, frontend, id);
+}
+
+static __always_inline bool balance_find(struct flow *flow, const struct packet *packet,
+					 bool is_wide, enum flow_side side)
+{
+	struct flow_key key;
+
 	flow->is_wide = is_wide;
 	if (side == FLOW_FORWARD)
-		flow_key_make(key, is_wide, &packet->source, packet->source_port,
+		flow_key_make(&key, is_wide, &packet->source, packet->source_port,
 			      packet->destination_port, packet->protocol);
 	else
-		flow_key_make(key, is_wide, &packet->destination, packet->destination_port,
+		flow_key_make(&key, is_wide, &packet->destination, packet->destination_port,
 			      packet->source_port, packet->protocol);
-	return flow_find(flow, key, packet, side);
+	return flow_find(flow, &key, packet, side);
 }
 
 /*
  * A flow was found, but is it to go on? A new connection on its tuple, or a backend that is gone,
  * end it here: TCP in its middle gets a RST, everything else chooses afresh.
  */
-static __always_inline enum weir_outcome balance_found(struct context *ctx, struct packet *packet,
-						       struct flow *flow, bool *ret_is_afresh)
+static __always_inline int balance_found(struct context *ctx, struct packet *packet,
+					 struct flow *flow)
 {
-	if (unlikely(track_is_new(flow, packet))) {
-		internal_count(WEIR_INTERNAL_PORT_REUSED);
-		*ret_is_afresh = true;
-	} else if (likely(backend_is_there(flow->backend, flow->frontend->service,
-					   flow_generation(READ_ONCE(*flow->who))))) {
-		return balance_known(ctx, packet, flow);
-	} else if (!packet_is_tcp(packet) || packet_is_syn(packet)) {
-		*ret_is_afresh = true;
+	bool is_new = track_is_new(flow, packet);
+
+	if (likely(!is_new) && likely(backend_is_there(flow->backend, flow->frontend->service,
+						       flow_generation(READ_ONCE(*flow->who))))) {
+		track_forward(flow, packet);
+		return forward_to_backend(ctx, packet, flow->backend, flow_backend(flow->seen),
+					  flow->frontend->flags);
 	}
 	flow_remove(flow);
-	if (*ret_is_afresh)
-		return WEIR_CONTINUE;
-	return refuse(ctx, packet, WEIR_REFUSED_GONE, WEIR_DROP_GONE);
+	if (is_new)
+		internal_count(WEIR_INTERNAL_PORT_REUSED);
+	if (is_new || !packet_is_tcp(packet) || packet_is_syn(packet))
+		return BALANCE_NO_FLOW;
+	return refuse(ctx->skb, packet, WEIR_REFUSED_GONE, WEIR_DROP_GONE);
 }
 
-/*
- * 2 to 5: a packet to an address that may be a VIP, by one of the flow tables. An IPv4 packet to
- * an any-port frontend sets `*ret_is_wide` instead: its flows are in the wide one.
- */
-static __always_inline enum weir_outcome balance_by_table(struct context *ctx,
-							  struct packet *packet, bool is_wide,
-							  bool *ret_is_wide)
+/* 3 and 5, by the table of IPv4 flows and by the wide one. */
+static __always_inline int balance_forward_by(struct __sk_buff *skb, struct packet *packet,
+					      bool is_wide)
 {
-	enum weir_outcome outcome;
-	struct weir_frontend *frontend;
+	struct context ctx = {.skb = skb};
 	struct flow flow = {};
-	struct flow_key key = {};
-	bool is_afresh = false;
-	__u32 id;
+	int outcome;
 
-	if (balance_find(&flow, &key, packet, is_wide, FLOW_FORWARD)) {
-		outcome = balance_found(ctx, packet, &flow, &is_afresh);
-		if (outcome != WEIR_CONTINUE)
-			return outcome;
-	}
-	id = service_find(packet);
-	frontend = map_at(frontend_list, id);
-	if (!frontend)
-		return balance_no_port(ctx, packet);
-	if (!is_wide && frontend->flags & WEIR_FRONTEND_ANY_PORT) {
-		*ret_is_wide = true;
-		return WEIR_CONTINUE;
-	}
-	return balance_new(ctx, packet, &key, is_wide, frontend, id);
+	if (!packet || !balance_find(&flow, packet, is_wide, FLOW_FORWARD))
+		return BALANCE_NO_FLOW;
+	outcome = balance_found(&ctx, packet, &flow);
+	if (ctx.action)
+		packet->action = ctx.action;
+	return outcome;
 }
 
-static __always_inline enum weir_outcome balance_to_service(struct context *ctx,
-							    struct packet *packet)
+__noinline int balance_forward(struct __sk_buff *skb, struct packet *packet)
 {
-	bool is_wide = packet->is_v6;
-
-	if (!is_wide) {
-		enum weir_outcome outcome = balance_by_table(ctx, packet, false, &is_wide);
-
-		if (!is_wide)
-			return outcome;
-	}
-	return balance_by_table(ctx, packet, true, &is_wide);
+	return balance_forward_by(skb, packet, false);
 }
 
-/* The flow that a backend's packet belongs to, in either table. */
-static __always_inline bool balance_find_reply(struct flow *flow, const struct packet *packet)
+__noinline int balance_forward_wide(struct __sk_buff *skb, struct packet *packet)
 {
-	struct weir_settings *set;
-	struct flow_key key = {};
+	return balance_forward_by(skb, packet, true);
+}
+
+/* 5 for the first packet of a flow. */
+__noinline int balance_send(struct __sk_buff *skb, struct packet *packet)
+{
+	struct context ctx = {.skb = skb};
+	struct weir_backend *backend;
+	int outcome;
+
+	if (!packet)
+		return WEIR_DROP_WRITE;
+	backend = map_at(backends, packet->chosen);
+	if (!backend)
+		return WEIR_DROP_NO_BACKEND;
+	outcome = forward_to_backend(&ctx, packet, backend, packet->chosen, packet->frontend_flags);
+	packet->action = ctx.action;
+	return outcome;
+}
+
+/* 3 to 5: a packet to an address that may be a VIP; BALANCE_NOT_VIP where it is not. */
+static __always_inline int balance_to_service(struct __sk_buff *skb, struct packet *packet)
+{
+	int outcome = BALANCE_WIDE;
 
 	if (!packet->is_v6) {
-		if (balance_find(flow, &key, packet, false, FLOW_REPLY))
-			return true;
-		set = map_at(settings, 0);
-		if (!set || likely(!set->any_port_frontends))
-			return false;
+		outcome = balance_forward(skb, packet);
+		if (likely(outcome != BALANCE_NO_FLOW))
+			return outcome;
+		outcome = balance_miss(skb, packet, false);
 	}
-	return balance_find(flow, &key, packet, true, FLOW_REPLY);
+	if (outcome == BALANCE_WIDE) {
+		outcome = balance_forward_wide(skb, packet);
+		if (likely(outcome != BALANCE_NO_FLOW))
+			return outcome;
+		outcome = balance_miss(skb, packet, true);
+	}
+	return outcome == WEIR_CONTINUE ? balance_send(skb, packet) : outcome;
 }
 
-/* 2 to 5, the way back, where the packet comes in. */
-static __always_inline enum weir_outcome balance_from_backend(struct context *ctx,
-							      struct packet *packet)
+/* The way back, where the packet comes in: out at once, or left to the stack and to egress. */
+static __always_inline enum weir_outcome balance_reply_in(struct context *ctx,
+							  struct packet *packet, struct flow *flow)
 {
 	struct weir_nexthop *nexthop;
-	struct flow flow = {};
 
-	if (!balance_find_reply(&flow, packet))
-		return WEIR_CONTINUE;
-	if (flow.seen & WEIR_FLOW_FROM_NODE) {
-		track_reply(&flow, packet);
-		return forward_to_node(ctx, packet, &flow);
+	if (flow->seen & WEIR_FLOW_FROM_NODE) {
+		track_reply(flow, packet);
+		return forward_to_node(ctx, packet, flow);
 	}
-	if (flow.frontend->flags & WEIR_FRONTEND_PATH_STACK)
+	if (flow->frontend->flags & WEIR_FRONTEND_PATH_STACK)
 		return WEIR_PASS_TO_EGRESS;
 	nexthop = forward_way(ctx, packet, &packet->destination);
 	if (!nexthop)
 		return WEIR_PASS_TO_EGRESS;
 	if (packet->ttl <= 1)
 		return WEIR_PASS_TTL;
-	track_reply(&flow, packet);
-	return forward_to_client(ctx, packet, &flow, nexthop);
+	track_reply(flow, packet);
+	return forward_to_client(ctx, packet, flow, nexthop);
+}
+
+static __always_inline enum weir_outcome balance_reply_out(struct context *ctx,
+							   struct packet *packet, struct flow *flow)
+{
+	track_reply(flow, packet);
+	return forward_on_egress(ctx, packet, flow);
+}
+
+static __always_inline int balance_reply_by(struct __sk_buff *skb, struct packet *packet,
+					    bool is_wide, bool is_egress)
+{
+	struct context ctx = {.skb = skb};
+	struct flow flow = {};
+	int outcome;
+
+	if (!packet || !balance_find(&flow, packet, is_wide, FLOW_REPLY))
+		return BALANCE_NO_FLOW;
+	outcome = is_egress ? balance_reply_out(&ctx, packet, &flow)
+			    : balance_reply_in(&ctx, packet, &flow);
+	packet->action = ctx.action;
+	return outcome;
+}
+
+__noinline int balance_reply(struct __sk_buff *skb, struct packet *packet, bool is_egress)
+{
+	return balance_reply_by(skb, packet, false, is_egress);
+}
+
+__noinline int balance_reply_wide(struct __sk_buff *skb, struct packet *packet, bool is_egress)
+{
+	return balance_reply_by(skb, packet, true, is_egress);
+}
+
+/* Are there IPv4 flows in the wide table at all? */
+static __always_inline bool balance_has_any_port(void)
+{
+	struct weir_settings *set = map_at(settings, 0);
+
+	return set && set->any_port_frontends;
+}
+
+/* 3 and 5, the way back: a packet from an address that may be a backend's. */
+static __always_inline enum weir_outcome balance_from_backend(struct __sk_buff *skb,
+							      struct packet *packet, bool is_egress)
+{
+	int outcome = BALANCE_NO_FLOW;
+
+	if (!packet->is_v6)
+		outcome = balance_reply(skb, packet, is_egress);
+	if (outcome == BALANCE_NO_FLOW && (packet->is_v6 || unlikely(balance_has_any_port())))
+		outcome = balance_reply_wide(skb, packet, is_egress);
+	return outcome == BALANCE_NO_FLOW ? WEIR_PASS_NO_FLOW : outcome;
 }
 
 /*
@@ -279,7 +351,8 @@ __noinline int balance_direct_syn(const struct packet *packet)
 		.protocol = packet->protocol,
 		.is_v6 = packet->is_v6,
 	};
-	if (!balance_find_reply(&flow, &answer))
+	if (!(packet->is_v6 ? balance_find(&flow, &answer, true, FLOW_REPLY)
+			    : balance_find(&flow, &answer, false, FLOW_REPLY)))
 		return 0;
 	if (flow.seen & WEIR_FLOW_PROVEN && !flow_is_closing(flow.seen))
 		return 0;
@@ -297,35 +370,36 @@ static __always_inline enum weir_outcome balance_malformed(const struct packet *
 	return WEIR_PASS_MALFORMED;
 }
 
-static __always_inline enum weir_outcome balance_incoming(struct context *ctx,
+static __always_inline enum weir_outcome balance_incoming(struct __sk_buff *skb,
 							  struct packet *packet)
 {
-	enum weir_outcome outcome = packet_parse(ctx, packet);
+	struct context ctx = {.skb = skb};
+	int outcome = packet_parse(&ctx, packet);
 
 	if (unlikely(outcome == WEIR_PASS_MALFORMED))
 		return balance_malformed(packet);
 	if (outcome != WEIR_CONTINUE)
 		return outcome;
 	if (service_maybe_vip(&packet->destination)) {
-		outcome = balance_to_service(ctx, packet);
-		if (outcome != WEIR_CONTINUE)
+		outcome = balance_to_service(skb, packet);
+		if (likely(outcome != BALANCE_NOT_VIP))
 			return outcome;
 	}
 	if (packet_is_syn(packet) && service_maybe_backend(&packet->destination))
 		balance_direct_syn(packet);
 	if (!service_maybe_backend(&packet->source))
 		return WEIR_PASS_NOT_OURS;
-	outcome = balance_from_backend(ctx, packet);
-	return outcome == WEIR_CONTINUE ? WEIR_PASS_NO_FLOW : outcome;
+	return balance_from_backend(skb, packet, false);
 }
 
 /*
  * A packet comes in, by a workload, an uplink, or from this node by weir1. What came by weir1 was
  * routed to a VIP, and the stack would route it there again, round and round.
  */
-static __always_inline enum weir_outcome balance_ingress(struct context *ctx, struct packet *packet)
+static __always_inline enum weir_outcome balance_ingress(struct __sk_buff *skb,
+							 struct packet *packet)
 {
-	enum weir_outcome outcome = balance_incoming(ctx, packet);
+	enum weir_outcome outcome = balance_incoming(skb, packet);
 
 	if (likely(packet->came_by != config.node_ifindex) || outcome == WEIR_FORWARDED_STACK)
 		return outcome;
@@ -333,19 +407,17 @@ static __always_inline enum weir_outcome balance_ingress(struct context *ctx, st
 }
 
 /* A packet goes out to a client: the replies that the stack has routed. */
-static __always_inline enum weir_outcome balance_egress(struct context *ctx, struct packet *packet)
+static __always_inline enum weir_outcome balance_egress(struct __sk_buff *skb,
+							struct packet *packet)
 {
-	enum weir_outcome outcome = packet_parse(ctx, packet);
-	struct flow flow = {};
+	struct context ctx = {.skb = skb};
+	enum weir_outcome outcome = packet_parse(&ctx, packet);
 
 	if (outcome != WEIR_CONTINUE)
 		return outcome;
 	if (!service_maybe_backend(&packet->source))
 		return WEIR_PASS_NOT_OURS;
-	if (!balance_find_reply(&flow, packet))
-		return WEIR_PASS_NO_FLOW;
-	track_reply(&flow, packet);
-	return forward_on_egress(ctx, packet, &flow);
+	return balance_from_backend(skb, packet, true);
 }
 
 #endif

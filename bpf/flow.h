@@ -24,6 +24,8 @@
 
 #define FLOW_BOTH_FINS (WEIR_FLOW_FIN_CLIENT | WEIR_FLOW_FIN_BACKEND)
 #define FLOW_FLAGS     ((((1ull << WEIR_WHAT_AGE_SHIFT) - 1) >> 37) << 37)
+/* Frontend and backend: a change of `what` that keeps them is of the same flow. */
+#define FLOW_IDENTITY  ((1ull << 37) - 1)
 #define FLOW_SPILLED   0xffffffffu /* index of a flow in `spill` */
 #define FLOW_CLAIMS    3 /* tries to claim an entry before the flow spills */
 #define FLOW_UNTRACKED -1

@@ -37,6 +37,11 @@ struct packet {
 	__u32 length; /* bytes from the IP header on, without padding */
 	__u32 sequence, acknowledgement; /* host order */
 	__u32 came_by; /* ifindex */
+
+	/* what the later stages leave for each other */
+	int action; /* of the send */
+	__u32 chosen; /* backend id */
+	__u32 frontend_flags;
 };
 
 static __always_inline void packet_address_v4(struct weir_address *address, __be32 v4)

@@ -154,12 +154,11 @@ static __always_inline bool refuse_send(struct context *ctx, const struct packet
  * Refuse the packet: TCP by a RST, `refused` being the outcome; what cannot be answered is
  * dropped under the name `dropped`.
  */
-__noinline int refuse_packet(struct __sk_buff *skb, const struct packet *packet, int *action,
-			     __u32 refused, __u32 dropped)
+__noinline int refuse(struct __sk_buff *skb, struct packet *packet, __u32 refused, __u32 dropped)
 {
 	struct context ctx = {.skb = skb};
 
-	if (!packet || !action)
+	if (!packet)
 		return WEIR_DROP_WRITE;
 	if (!packet_is_tcp(packet) || packet_is_reset(packet))
 		return dropped;
@@ -167,15 +166,8 @@ __noinline int refuse_packet(struct __sk_buff *skb, const struct packet *packet,
 		return WEIR_DROP_RATE;
 	if (!refuse_send(&ctx, packet))
 		return WEIR_DROP_WRITE;
-	*action = ctx.action;
+	packet->action = ctx.action;
 	return refused;
-}
-
-static __always_inline enum weir_outcome refuse(struct context *ctx, struct packet *packet,
-						enum weir_outcome refused,
-						enum weir_outcome dropped)
-{
-	return refuse_packet(ctx->skb, packet, &ctx->action, refused, dropped);
 }
 
 #endif

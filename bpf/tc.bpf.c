@@ -5,11 +5,11 @@
 #include "sweep.h"
 
 /* Passed packets go on to the next program of the hook (TCX_NEXT; clsact: next filter). */
-static __always_inline int tc_action(struct context *ctx, int hook, enum weir_outcome outcome)
+static __always_inline int tc_action(struct packet *packet, int hook, enum weir_outcome outcome)
 {
 	switch (outcome_finish(hook, outcome)) {
 	case OUTCOME_SENT:
-		return ctx->action;
+		return packet->action;
 	case OUTCOME_DROP:
 		return TC_ACT_SHOT;
 	default:
@@ -20,19 +20,17 @@ static __always_inline int tc_action(struct context *ctx, int hook, enum weir_ou
 SEC("tc")
 int tc_ingress(struct __sk_buff *skb)
 {
-	struct context ctx = {.skb = skb};
 	struct packet packet = {};
 
-	return tc_action(&ctx, WEIR_HOOK_INGRESS, balance_ingress(&ctx, &packet));
+	return tc_action(&packet, WEIR_HOOK_INGRESS, balance_ingress(skb, &packet));
 }
 
 SEC("tc")
 int tc_egress(struct __sk_buff *skb)
 {
-	struct context ctx = {.skb = skb};
 	struct packet packet = {};
 
-	return tc_action(&ctx, WEIR_HOOK_EGRESS, balance_egress(&ctx, &packet));
+	return tc_action(&packet, WEIR_HOOK_EGRESS, balance_egress(skb, &packet));
 }
 
 /* Run once at load: returns how many timers would not start. */
@@ -46,8 +44,7 @@ int sweep_start(struct __sk_buff *skb)
 SEC("tc")
 int sweep_now(struct __sk_buff *skb)
 {
-	for (__u32 shard = 0; shard < SWEEP_SHARDS; shard++)
-		sweep_shard(shard);
+	sweep_all();
 	return 0;
 }
 

@@ -16,6 +16,7 @@
  * speaks first can have in flight when an ACK was lost (10 segments by RFC 6928, with GSO).
  */
 #define TRACK_ACK_WINDOW 65536
+#define TRACK_TRIES      4 /* against other CPUs that change the same flow */
 
 static __always_inline __u64 track_seen_now(__u64 what)
 {
@@ -53,29 +54,6 @@ static __always_inline __u64 track_segment(__u64 what, const struct packet *pack
 	return packet->tcp_flags & TCP_FIN ? what | fin : what;
 }
 
-/* Swap in the new `what`; a lost race is repaired by the next packet of the flow. */
-static __always_inline void track_update(struct flow *flow, __u64 what)
-{
-	what = track_seen_now(what);
-	if (what != flow->seen)
-		flow_change(flow->what, flow->seen, what);
-}
-
-static __always_inline void track_forward(struct flow *flow, const struct packet *packet)
-{
-	__u64 what = flow->seen;
-
-	if (packet_is_tcp(packet)) {
-		what = track_segment(what, packet, WEIR_FLOW_FIN_CLIENT);
-		if (unlikely(!(what & WEIR_FLOW_PROVEN)) && what & WEIR_FLOW_ANSWERED &&
-		    !packet_is_reset(packet) && track_ack_is_good(flow, packet))
-			what = track_prove(what);
-	} else {
-		what = track_revive(what);
-	}
-	track_update(flow, what);
-}
-
 /* A SYN-ACK to the SYN that we know: remember its number, the client must acknowledge it. */
 static __always_inline __u64 track_syn_ack(struct flow *flow, __u64 what,
 					   const struct packet *packet)
@@ -88,22 +66,71 @@ static __always_inline __u64 track_syn_ack(struct flow *flow, __u64 what,
 	return what | WEIR_FLOW_ANSWERED;
 }
 
-static __always_inline void track_reply(struct flow *flow, const struct packet *packet)
+/* What a client's packet makes of the flow. */
+static __always_inline __u64 track_next_forward(struct flow *flow, const struct packet *packet)
 {
 	__u64 what = flow->seen;
 
-	if (packet_is_tcp(packet)) {
-		what = track_segment(what, packet, WEIR_FLOW_FIN_BACKEND);
-		if (unlikely(!(what & WEIR_FLOW_PROVEN)) && !packet_is_reset(packet)) {
-			if (packet->tcp_flags & TCP_SYN)
-				what = track_syn_ack(flow, what, packet);
-			else if (what & WEIR_FLOW_PICKED_UP)
-				what = track_prove(what);
-		}
-	} else {
-		what = track_prove(track_revive(what));
+	if (!packet_is_tcp(packet))
+		return track_revive(what);
+	what = track_segment(what, packet, WEIR_FLOW_FIN_CLIENT);
+	if (unlikely(!(what & WEIR_FLOW_PROVEN)) && what & WEIR_FLOW_ANSWERED &&
+	    !packet_is_reset(packet) && track_ack_is_good(flow, packet))
+		return track_prove(what);
+	return what;
+}
+
+/* What a backend's packet makes of it. */
+static __always_inline __u64 track_next_reply(struct flow *flow, const struct packet *packet)
+{
+	__u64 what = flow->seen;
+
+	if (!packet_is_tcp(packet))
+		return track_prove(track_revive(what));
+	what = track_segment(what, packet, WEIR_FLOW_FIN_BACKEND);
+	if (likely(what & WEIR_FLOW_PROVEN) || packet_is_reset(packet))
+		return what;
+	if (packet->tcp_flags & TCP_SYN)
+		return track_syn_ack(flow, what, packet);
+	return what & WEIR_FLOW_PICKED_UP ? track_prove(what) : what;
+}
+
+static __always_inline bool track_update(struct flow *flow, __u64 what)
+{
+	what = track_seen_now(what);
+	return what == flow->seen || flow_change(flow->what, flow->seen, what);
+}
+
+/*
+ * Another CPU changed the flow at the same moment, perhaps by the other direction's packet: apply
+ * this one to what is there now, or a FIN would be lost and the flow stay open for hours.
+ */
+static __noinline int track_again(struct flow *flow, const struct packet *packet,
+				  enum flow_side side)
+{
+	for (int i = 0; i < TRACK_TRIES; i++) {
+		__u64 now = READ_ONCE(*flow->what);
+
+		if (!flow_is_taken(now) || (now ^ flow->seen) & FLOW_IDENTITY)
+			return 0;
+		flow->seen = now;
+		if (track_update(flow, side == FLOW_FORWARD ? track_next_forward(flow, packet)
+							    : track_next_reply(flow, packet)))
+			return 0;
 	}
-	track_update(flow, what);
+	return 0;
+}
+
+static __always_inline void track_forward(struct flow *flow, const struct packet *packet)
+{
+	if (unlikely(!track_update(flow, track_next_forward(flow, packet))))
+		track_again(flow, packet, FLOW_FORWARD);
+}
+
+static __always_inline void track_reply(struct flow *flow, const struct packet *packet)
+{
+	if (unlikely(!track_update(flow, track_next_reply(flow, packet))))
+		track_again(flow, packet, FLOW_REPLY);
 }
 
 /*
