@@ -249,6 +249,7 @@ _Static_assert(sizeof(struct weir_nexthop) == 64, "weir_nexthop");
 #define WEIR_HOOK_TCX       1
 #define WEIR_HOOK_CLSACT    2
 #define WEIR_INTERFACE_PEER (1u << 0) /* a veth whose other end is in another namespace */
+#define WEIR_INTERFACE_PORT (1u << 1) /* a bridge port: frames for other hosts are ours as well */
 struct weir_interface {
 	char name[16];
 	__u8 role; /* WEIR_ROLE_* */
@@ -285,6 +286,7 @@ _Static_assert(sizeof(struct weir_outcome_counters) == 512, "weir_outcome_counte
 #define WEIR_OUTCOMES(X)                                                                           \
 	X(CONTINUE, NONE, "no decision yet; never counted")                                        \
 	X(PASS_NOT_IP, PASS, "neither IPv4 nor IPv6")                                              \
+	X(PASS_OTHER_HOST, PASS, "the frame is for another host, or for all of them")              \
 	X(PASS_VLAN, PASS, "carries a VLAN tag")                                                   \
 	X(PASS_FRAGMENT, PASS, "a fragment")                                                       \
 	X(PASS_EXTENSION, PASS, "IPv6 with extension headers")                                     \

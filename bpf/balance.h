@@ -370,12 +370,30 @@ static __always_inline enum weir_outcome balance_malformed(const struct packet *
 	return WEIR_PASS_MALFORMED;
 }
 
+/*
+ * A frame for another host is not ours to answer: somebody else has it too. But what crosses a
+ * bridge is for another host as its ports see it.
+ */
+static __always_inline bool balance_is_overheard(struct context *ctx, struct packet *packet)
+{
+	struct weir_interface *interface;
+
+	if (likely(context_is_to_us(ctx)))
+		return false;
+	interface = bpf_map_lookup_elem(&interfaces, &packet->came_by);
+	return !interface || !(interface->flags & WEIR_INTERFACE_PORT);
+}
+
 static __always_inline enum weir_outcome balance_incoming(struct __sk_buff *skb,
 							  struct packet *packet)
 {
 	struct context ctx = {.skb = skb};
-	int outcome = packet_parse(&ctx, packet);
+	int outcome;
 
+	packet->came_by = context_ifindex(&ctx);
+	if (unlikely(balance_is_overheard(&ctx, packet)))
+		return WEIR_PASS_OTHER_HOST;
+	outcome = packet_parse(&ctx, packet);
 	if (unlikely(outcome == WEIR_PASS_MALFORMED))
 		return balance_malformed(packet);
 	if (outcome != WEIR_CONTINUE)

@@ -36,7 +36,7 @@ struct packet {
 	__u8 headers; /* bytes from the IP header to the payload */
 	__u32 length; /* bytes from the IP header on, without padding */
 	__u32 sequence, acknowledgement; /* host order */
-	__u32 came_by; /* ifindex */
+	__u32 came_by; /* ifindex; set before parsing */
 
 	/* what the later stages leave for each other */
 	int action; /* of the send */
@@ -176,7 +176,6 @@ static __always_inline enum weir_outcome packet_parse(struct context *ctx, struc
 	struct ethhdr *eth;
 	enum weir_outcome outcome;
 
-	packet->came_by = context_ifindex(ctx);
 	context_pull(ctx);
 	eth = context_at(ctx, 0, sizeof(*eth));
 	if (!eth)

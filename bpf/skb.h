@@ -12,6 +12,7 @@
 #include "kernel-headers/weir_kernel.h"
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/pkt_cls.h>
 
@@ -56,6 +57,12 @@ static __always_inline __u32 context_ifindex(struct context *ctx)
 static __always_inline bool context_has_tag(struct context *ctx)
 {
 	return ctx->skb->vlan_present;
+}
+
+/* Is the frame addressed to this interface? Others are seen on bridge ports and when sniffed. */
+static __always_inline bool context_is_to_us(struct context *ctx)
+{
+	return ctx->skb->pkt_type == PACKET_HOST;
 }
 
 /* Segments on the wire, and the payload of each (0 when it is only one). */

@@ -32,6 +32,7 @@ struct netlink_link {
 	uint32_t master; /* ifindex of its bridge or bond, or 0 */
 	uint32_t peer; /* IFLA_LINK: ifindex of the other end, in its namespace */
 	bool has_peer_elsewhere; /* IFLA_LINK_NETNSID is there: the other end is in another namespace */
+	bool is_port; /* of a bridge */
 	uint8_t mac[6];
 };
 

@@ -32,6 +32,8 @@ static void read_kind(const struct nlattr *linkinfo, struct netlink_link *link)
 	{
 		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
 			snprintf(link->kind, sizeof(link->kind), "%s", mnl_attr_get_str(attr));
+		if (mnl_attr_get_type(attr) == IFLA_INFO_SLAVE_KIND)
+			link->is_port = !strcmp(mnl_attr_get_str(attr), "bridge");
 	}
 }
 
