@@ -432,7 +432,7 @@ static __always_inline bool flow_place_find(struct flow_place *place, const stru
 	       flow_worth(place->entry[0], place->seen, now) == place->worth;
 }
 
-/* Another entry of the same flow (same end, same frontend) at a lower index than `index`. */
+/* Another entry of the same flow (same end, same frontend) than the one at `index`. */
 static __always_inline bool flow_twin(struct flow *twin, const struct flow_key *key, bool is_wide,
 				      __u32 frontend, __u32 index)
 {
@@ -445,12 +445,13 @@ static __always_inline bool flow_twin(struct flow *twin, const struct flow_key *
 			__u64 *entry = flow_entry(bucket, is_wide, way);
 			__u64 seen = READ_ONCE(entry[1]);
 
-			if (key->bucket[i] * WEIR_WAYS + way >= index || !flow_is_taken(seen) ||
+			if (key->bucket[i] * WEIR_WAYS + way == index || !flow_is_taken(seen) ||
 			    flow_frontend(seen) != frontend ||
 			    !flow_is_of(entry, key, is_wide, FLOW_FORWARD))
 				continue;
 			twin->what = entry + 1;
 			twin->seen = seen;
+			twin->index = key->bucket[i] * WEIR_WAYS + way;
 			return true;
 		}
 	}
@@ -557,7 +558,10 @@ static __always_inline void flow_publish(const struct flow_place *place, const s
 	internal_count(WEIR_INTERNAL_FLOW_ADDED);
 }
 
-/* After publishing: if another CPU has added the same flow at a lower index, that one stays. */
+/*
+ * After publishing: if another CPU has added the same flow, the lower index stays, and whoever
+ * sees both takes the other back. Each published before it looked, so one of them sees both.
+ */
 static __always_inline int flow_settle(const struct flow_place *place, const struct flow_key *key,
 				       bool is_wide, __u64 what)
 {
@@ -566,6 +570,10 @@ static __always_inline int flow_settle(const struct flow_place *place, const str
 	if (likely(!flow_twin(&twin, key, is_wide, flow_frontend(what), place->index)))
 		return flow_backend(what);
 	internal_count(WEIR_INTERNAL_FLOW_RACED);
+	if (twin.index > place->index) {
+		flow_remove(&twin);
+		return flow_backend(what);
+	}
 	flow_change(place->entry + 1, what, what & ~FLOW_FLAGS);
 	return flow_backend(twin.seen);
 }
