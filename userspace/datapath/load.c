@@ -118,7 +118,7 @@ static int fill_settings(struct weir_settings *set, const struct model *model, s
 	return 0;
 }
 
-static int check_limits(const struct weir_settings *set, const struct model *model, struct err *err)
+int load_check_limits(const struct weir_settings *set, const struct model *model, struct err *err)
 {
 	const struct limits *limits = &model->limits;
 	const struct {
@@ -358,7 +358,7 @@ static int install(const char *directory, const struct model *model, struct netl
 	bool is_new = !read_settings(directory, &set);
 	int rc;
 
-	rc = is_new ? fill_settings(&set, model, err) : check_limits(&set, model, err);
+	rc = is_new ? fill_settings(&set, model, err) : load_check_limits(&set, model, err);
 	if (!rc)
 		rc = ensure_pair(netlink, model, &set, mac, err);
 	if (rc)
