@@ -16,7 +16,7 @@
 #include <bpf/bpf_helpers.h>
 #define CONFIG const volatile
 #else
-#include "bpf_native.h"
+#include "tests/unit/bpf_native.h"
 #define CONFIG
 #endif
 
@@ -26,8 +26,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
+#ifndef READ_ONCE
 #define READ_ONCE(x)         (*(volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+#endif
 
 /* The value at `index` of an ARRAY map, or NULL. */
 #define map_at(map, index)                               \

@@ -17,6 +17,12 @@
 #define NEXTHOP_AF_INET6    10
 #define NEXTHOP_STAMP_SHIFT 1 /* a stamp lasts half a unit of age: about a second */
 
+/*
+ * Answers depend on the interface that asks (VRF, forwarding), so it is part of the key; without
+ * it in the hash, replies from two uplinks to one client would chase each other out of an entry.
+ */
+#define NEXTHOP_SPREAD 0x9e3779b97f4a7c15ull
+
 static __always_inline __u32 nexthop_now(void)
 {
 	return (bpf_jiffies64() >> (config.age_shift - NEXTHOP_STAMP_SHIFT)) | 1u << 31;
@@ -82,7 +88,8 @@ __noinline int nexthop_ask(struct __sk_buff *skb, struct weir_nexthop *nexthop,
 static __always_inline struct weir_nexthop *nexthop_find(struct context *ctx, struct packet *packet,
 							 struct weir_address *destination)
 {
-	__u32 slot = (filter_hash(destination) >> 40) & (WEIR_NEXTHOPS - 1);
+	__u64 hash = filter_hash(destination) + context_ifindex(ctx) * NEXTHOP_SPREAD;
+	__u32 slot = (hash >> 40) & (WEIR_NEXTHOPS - 1);
 	struct weir_nexthop *nexthop =
 		map_at(nexthops, bpf_get_smp_processor_id() * WEIR_NEXTHOPS + slot);
 
