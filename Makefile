@@ -13,7 +13,7 @@ TRIPLET    := $(shell $(CC) -print-multiarch)
 PREFIX     := /usr/local
 
 WARN       := -Wall -Wextra -Werror -Wno-unused-parameter -Wmissing-prototypes -Wstrict-prototypes
-CPPFLAGS   += -D_GNU_SOURCE -I. -Iuserspace -I$(B)
+CPPFLAGS   += -D_GNU_SOURCE= -I. -Iuserspace -I$(B)
 CFLAGS     += -std=gnu11 -O2 -g $(WARN) -fstack-protector-strong
 LDLIBS     += -lbpf -lmnl -lyaml -ljansson
 SANITIZE   := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -114,11 +114,30 @@ mutate: setup-test all ## break the data path in twenty places; at least 18 must
 
 sanitize: $(B)/sanitize/weir $(UNITS) ## build all of user space with ASan and UBSan
 
-bench: setup-test all ## measure against plain routing and nftables; build/bench.json (root)
+$(B)/bench/rotate.bpf.o: tests/bench/rotate.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call say,BPF,$@)$(BPF_CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/bench/rotate.skel.h: $(B)/bench/rotate.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name rotate_bpf > $@
+
+$(B)/bench/bench_prog: tests/bench/bench_prog.c $(B)/bench/rotate.skel.h $(B)/libweir.a Makefile
+	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(B)/libweir.a -o $@ $(LDLIBS)
+
+bench: setup-test all $(B)/bench/bench_prog ## measure against plain routing and nftables; build/bench.json (root)
 	$(Q)tests/bench/run
 
 verifier-report: all ## instructions, stack and size of each program as loaded here (root)
 	$(Q)$(B)/tools/verifier-report $(B)/tc.bpf.o
+
+# Packet tables. Behind the rules above, so that setup-test comes first.
+PACKET_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c))
+
+$(B)/packet/packet-test: $(PACKET_OBJ) $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
+
+check-packet test mutate: $(B)/packet/packet-test
 
 # --- the rest -----------------------------------------------------------------------------------
 

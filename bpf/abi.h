@@ -404,7 +404,7 @@ struct weir_constants {
 	__u32 node_ifindex; /* weir1 */
 	__u8 node_mac[6]; /* of both ends of the pair */
 	__u8 has_csum_ipv6; /* bpf_l4_csum_replace knows BPF_F_IPV6 */
-	__u8 zero;
+	__u8 has_kern_ctx; /* there is the kfunc bpf_cast_to_kern_ctx */
 };
 _Static_assert(sizeof(struct weir_constants) == 80, "weir_constants");
 

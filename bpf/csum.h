@@ -6,7 +6,7 @@
 #ifndef WEIR_CSUM_H
 #define WEIR_CSUM_H
 
-#include "packet.h"
+#include "env.h"
 
 static __always_inline __u32 csum_add(__u32 a, __u32 b)
 {
@@ -28,6 +28,11 @@ static __always_inline __u32 csum_diff_word(__be32 from, __be32 to)
 	return csum_add(~from, to);
 }
 
+static __always_inline __u32 csum_diff_port(__be16 from, __be16 to)
+{
+	return csum_add((__u16)~from, to);
+}
+
 static __always_inline __u32 csum_diff_address(const struct weir_address *from,
 					       const struct weir_address *to, bool is_v6)
 {
@@ -46,10 +51,10 @@ static __always_inline __u16 csum_apply(__u16 check, __u32 diff)
 	return ~csum_fold(csum_add((__u16)~check, diff));
 }
 
-/* Sum of `words` 16-bit words (a constant). */
+/* Sum of `words` 16-bit words (a constant), whatever was written there: no aliasing rules. */
 static __always_inline __u32 csum_words(const void *data, int words)
 {
-	const __u16 *word = data;
+	const __u16 __attribute__((may_alias)) *word = data;
 	__u32 sum = 0;
 
 #pragma unroll

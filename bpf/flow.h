@@ -29,6 +29,8 @@
 #define FLOW_SPILLED   0xffffffffu /* index of a flow in `spill` */
 #define FLOW_CLAIMS    3 /* tries to claim an entry before the flow spills */
 #define FLOW_UNTRACKED -1
+#define FLOW_AGE_AHEAD \
+	64 /* units that a flow may be ahead of a CPU's clock; time-outs end before */
 
 /* The client's end, as it stands in `who` (without the generation), and the two buckets. */
 struct flow_key {
@@ -75,10 +77,15 @@ static __always_inline __u64 flow_now(void)
 	return (bpf_jiffies64() >> config.age_shift) & WEIR_AGE_MASK;
 }
 
-/* Units of age since the flow was last seen. */
+/*
+ * Units of age since the flow was last seen. Another CPU may have seen it in a unit that began
+ * after we looked at the clock: that is now, not 8191 units ago.
+ */
 static __always_inline __u64 flow_idle(__u64 what, __u64 now)
 {
-	return (now - (what >> WEIR_WHAT_AGE_SHIFT)) & WEIR_AGE_MASK;
+	__u64 idle = (now - (what >> WEIR_WHAT_AGE_SHIFT)) & WEIR_AGE_MASK;
+
+	return idle > WEIR_AGE_MASK - FLOW_AGE_AHEAD ? 0 : idle;
 }
 
 static __always_inline bool flow_is_taken(__u64 what)
@@ -142,23 +149,26 @@ static __always_inline void flow_key_make(struct flow_key *key, bool is_wide,
 {
 	__u64 end = (__u64)client_port << WEIR_WHO_PORT_SHIFT |
 		    (protocol == IPPROTO_UDP ? WEIR_WHO_UDP : 0);
-	__u64 word[3], hash;
+	__u64 hash;
 
 	if (is_wide) {
-		key->who = end | asked_port;
-		key->client = *client;
-		word[0] = end;
-		word[1] = (__u64)client->word[0] << 32 | client->word[1];
-		word[2] = (__u64)client->word[2] << 32 | client->word[3];
-		hash = siphash(word, 3, config.flow_seed[0], config.flow_seed[1]);
+		__u64 word[2] = {
+			(__u64)client->word[0] << 32 | client->word[1],
+			(__u64)client->word[2] << 32 | client->word[3],
+		};
+
+		hash = siphash_rest(word, 2, end >> 32, 3, config.flow_seed[0],
+				    config.flow_seed[1]);
 		key->bucket[0] = hash & (config.flow_wide_buckets - 1);
 		key->bucket[1] = (hash >> 32) & (config.flow_wide_buckets - 1);
+		key->who = end | asked_port;
+		key->client = *client;
 	} else {
-		key->who = end | client->word[3];
-		word[0] = key->who;
-		hash = siphash(word, 1, config.flow_seed[0], config.flow_seed[1]);
+		hash = siphash_rest(NULL, 0, end | client->word[3], 7, config.flow_seed[0],
+				    config.flow_seed[1]);
 		key->bucket[0] = hash & (config.flow_buckets - 1);
 		key->bucket[1] = (hash >> 32) & (config.flow_buckets - 1);
+		key->who = end | client->word[3];
 	}
 }
 
@@ -433,8 +443,8 @@ static __always_inline bool flow_place_find(struct flow_place *place, const stru
 }
 
 /* Another entry of the same flow (same end, same frontend) than the one at `index`. */
-static __always_inline bool flow_twin(struct flow *twin, const struct flow_key *key, bool is_wide,
-				      __u32 frontend, __u32 index)
+static __always_inline bool flow_twin(struct flow_place *twin, const struct flow_key *key,
+				      bool is_wide, __u32 frontend, __u32 index)
 {
 	for (int i = 0; i < 2; i++) {
 		__u64 *bucket = flow_bucket(is_wide, key->bucket[i]);
@@ -449,7 +459,7 @@ static __always_inline bool flow_twin(struct flow *twin, const struct flow_key *
 			    flow_frontend(seen) != frontend ||
 			    !flow_is_of(entry, key, is_wide, FLOW_FORWARD))
 				continue;
-			twin->what = entry + 1;
+			twin->entry = entry;
 			twin->seen = seen;
 			twin->index = key->bucket[i] * WEIR_WAYS + way;
 			return true;
@@ -565,13 +575,13 @@ static __always_inline void flow_publish(const struct flow_place *place, const s
 static __always_inline int flow_settle(const struct flow_place *place, const struct flow_key *key,
 				       bool is_wide, __u64 what)
 {
-	struct flow twin;
+	struct flow_place twin;
 
 	if (likely(!flow_twin(&twin, key, is_wide, flow_frontend(what), place->index)))
 		return flow_backend(what);
 	internal_count(WEIR_INTERNAL_FLOW_RACED);
 	if (twin.index > place->index) {
-		flow_remove(&twin);
+		flow_change(twin.entry + 1, twin.seen, twin.seen & ~FLOW_FLAGS);
 		return flow_backend(what);
 	}
 	flow_change(place->entry + 1, what, what & ~FLOW_FLAGS);
@@ -603,13 +613,11 @@ static __always_inline int flow_add_to(const struct flow_key *key, __u64 what,
  * Add a flow. The key's `who` also holds the backend's generation, `what` frontend, backend and
  * flags; age and state are added here. Returns the flow's backend id, which is another than
  * asked for when another CPU added the same flow first; or FLOW_UNTRACKED: there is no room, not
- * even in the spill map. A global function: the verifier walks it once.
+ * even in the spill map.
  */
-__noinline int flow_add(const struct flow_key *key, __u64 what, const struct packet *packet,
-			bool is_wide)
+static __always_inline int flow_add(const struct flow_key *key, __u64 what,
+				    const struct packet *packet, bool is_wide)
 {
-	if (!key || !packet)
-		return FLOW_UNTRACKED;
 	return is_wide ? flow_add_to(key, what, packet, true)
 		       : flow_add_to(key, what, packet, false);
 }

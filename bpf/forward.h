@@ -154,7 +154,11 @@ static __always_inline bool forward_send(struct context *ctx, const struct weir_
 	return context_send_nexthop(ctx, nexthop);
 }
 
-/* Client's packet to its backend. */
+/*
+ * Client's packet to its backend. One from this node has been through the stack as a packet to
+ * the VIP; its replies will come back so too. A second way through it would show conntrack half a
+ * connection, whose third segment is INVALID.
+ */
 static __always_inline enum weir_outcome forward_to_backend(struct context *ctx,
 							    struct packet *packet,
 							    struct weir_backend *backend,
@@ -165,7 +169,7 @@ static __always_inline enum weir_outcome forward_to_backend(struct context *ctx,
 	__u32 segments = context_segments(ctx);
 	struct weir_nexthop *nexthop = NULL;
 
-	if (!(frontend_flags & WEIR_FRONTEND_PATH_STACK))
+	if (!(frontend_flags & WEIR_FRONTEND_PATH_STACK) || packet->came_by == config.node_ifindex)
 		nexthop = forward_way(ctx, packet, &backend->address);
 	if (nexthop && packet->ttl <= 1)
 		return WEIR_PASS_TTL;

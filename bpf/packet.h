@@ -41,7 +41,9 @@ struct packet {
 	/* what the later stages leave for each other */
 	int action; /* of the send */
 	__u32 chosen; /* backend id */
-	__u32 frontend_flags;
+	__u32 frontend; /* id */
+	__u8 generation; /* of the backend */
+	__u8 frontend_flags;
 };
 
 static __always_inline void packet_address_v4(struct weir_address *address, __be32 v4)

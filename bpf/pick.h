@@ -78,28 +78,25 @@ static __always_inline int pick_elsewhere(struct pick *pick, __u64 hash)
 	return 0;
 }
 
+/* siphash of the 5-tuple: addresses, then ports and protocol in the last, short block. */
 static __always_inline __u64 pick_hash(const struct packet *packet)
 {
 	__u64 ports = (__u64)packet->protocol << 32 | (__u32)packet->destination_port << 16 |
 		      packet->source_port;
 
 	if (packet->is_v6) {
-		__u64 word[5] = {
+		__u64 word[4] = {
 			(__u64)packet->source.word[0] << 32 | packet->source.word[1],
 			(__u64)packet->source.word[2] << 32 | packet->source.word[3],
 			(__u64)packet->destination.word[0] << 32 | packet->destination.word[1],
 			(__u64)packet->destination.word[2] << 32 | packet->destination.word[3],
-			ports,
 		};
 
-		return siphash(word, 5, config.hash_seed[0], config.hash_seed[1]);
+		return siphash_rest(word, 4, ports, 5, config.hash_seed[0], config.hash_seed[1]);
 	}
-	__u64 word[2] = {
-		(__u64)packet->source.word[3] << 32 | packet->destination.word[3],
-		ports,
-	};
+	__u64 word = (__u64)packet->source.word[3] << 32 | packet->destination.word[3];
 
-	return siphash(word, 2, config.hash_seed[0], config.hash_seed[1]);
+	return siphash_rest(&word, 1, ports, 5, config.hash_seed[0], config.hash_seed[1]);
 }
 
 /*

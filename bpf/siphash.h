@@ -19,13 +19,15 @@
 		v2 += v1, v1 = SIPHASH_ROTL(v1, 17), v1 ^= v2, v2 = SIPHASH_ROTL(v2, 32); \
 	} while (0)
 
-/* `count` is a constant of at most 8, so that the loop disappears. */
-static inline __attribute__((always_inline)) __u64 siphash(const __u64 *word, int count, __u64 key0,
-							   __u64 key1)
+/*
+ * `count` whole words (a constant of at most 8, so that the loop disappears), then the last block:
+ * up to 7 bytes of the message, and its length modulo 256 in the top byte.
+ */
+static inline __attribute__((always_inline)) __u64 siphash_block(const __u64 *word, int count,
+								 __u64 last, __u64 key0, __u64 key1)
 {
 	__u64 v0 = key0 ^ 0x736f6d6570736575ull, v1 = key1 ^ 0x646f72616e646f6dull;
 	__u64 v2 = key0 ^ 0x6c7967656e657261ull, v3 = key1 ^ 0x7465646279746573ull;
-	__u64 last = (__u64)(count * 8) << 56;
 
 #ifdef __clang__
 #pragma unroll
@@ -43,6 +45,21 @@ static inline __attribute__((always_inline)) __u64 siphash(const __u64 *word, in
 	SIPHASH_ROUND;
 	SIPHASH_ROUND;
 	return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/* A message of whole words. */
+static inline __attribute__((always_inline)) __u64 siphash(const __u64 *word, int count, __u64 key0,
+							   __u64 key1)
+{
+	return siphash_block(word, count, (__u64)(count * 8) << 56, key0, key1);
+}
+
+/* A message of `count` words and the low `bytes` (less than 8) bytes of `rest`, the others 0. */
+static inline __attribute__((always_inline)) __u64 siphash_rest(const __u64 *word, int count,
+								__u64 rest, int bytes, __u64 key0,
+								__u64 key1)
+{
+	return siphash_block(word, count, (__u64)(count * 8 + bytes) << 56 | rest, key0, key1);
 }
 
 #endif

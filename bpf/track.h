@@ -103,19 +103,22 @@ static __always_inline bool track_update(struct flow *flow, __u64 what)
 
 /*
  * Another CPU changed the flow at the same moment, perhaps by the other direction's packet: apply
- * this one to what is there now, or a FIN would be lost and the flow stay open for hours.
+ * this one to what is there now, or a FIN would be lost and the flow stay open for hours. Takes
+ * the parts of the flow, so that struct flow can live in registers on the usual way.
  */
-static __noinline int track_again(struct flow *flow, const struct packet *packet,
-				  enum flow_side side)
+static __noinline int track_again(__u64 *what, __u64 seen, struct weir_flow_detail *detail,
+				  const struct packet *packet, enum flow_side side)
 {
-	for (int i = 0; i < TRACK_TRIES; i++) {
-		__u64 now = READ_ONCE(*flow->what);
+	struct flow flow = {.what = what, .seen = seen, .spilled = detail};
 
-		if (!flow_is_taken(now) || (now ^ flow->seen) & FLOW_IDENTITY)
+	for (int i = 0; i < TRACK_TRIES; i++) {
+		__u64 now = READ_ONCE(*what);
+
+		if (!flow_is_taken(now) || (now ^ seen) & FLOW_IDENTITY)
 			return 0;
-		flow->seen = now;
-		if (track_update(flow, side == FLOW_FORWARD ? track_next_forward(flow, packet)
-							    : track_next_reply(flow, packet)))
+		flow.seen = now;
+		if (track_update(&flow, side == FLOW_FORWARD ? track_next_forward(&flow, packet)
+							     : track_next_reply(&flow, packet)))
 			return 0;
 	}
 	return 0;
@@ -124,13 +127,13 @@ static __noinline int track_again(struct flow *flow, const struct packet *packet
 static __always_inline void track_forward(struct flow *flow, const struct packet *packet)
 {
 	if (unlikely(!track_update(flow, track_next_forward(flow, packet))))
-		track_again(flow, packet, FLOW_FORWARD);
+		track_again(flow->what, flow->seen, flow_detail(flow), packet, FLOW_FORWARD);
 }
 
 static __always_inline void track_reply(struct flow *flow, const struct packet *packet)
 {
 	if (unlikely(!track_update(flow, track_next_reply(flow, packet))))
-		track_again(flow, packet, FLOW_REPLY);
+		track_again(flow->what, flow->seen, flow_detail(flow), packet, FLOW_REPLY);
 }
 
 /*

@@ -8,7 +8,7 @@
 #define WEIR_KERNEL_H
 
 #define WEIR_TCX_INGRESS 46 /* BPF_TCX_INGRESS, 6.6 */
-#define WEIR_TCX_EGRESS 47 /* BPF_TCX_EGRESS, 6.6 */
-#define WEIR_CSUM_IPV6 (1ull << 7) /* BPF_F_IPV6 of bpf_l4_csum_replace, 6.16 and stable */
+#define WEIR_TCX_EGRESS  47 /* BPF_TCX_EGRESS, 6.6 */
+#define WEIR_CSUM_IPV6   (1ull << 7) /* BPF_F_IPV6 of bpf_l4_csum_replace, 6.16 and stable */
 
 #endif

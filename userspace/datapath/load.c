@@ -236,6 +236,7 @@ static void fill_constants(struct weir_constants *config, const struct weir_sett
 		.rate_burst = RATE_BURST,
 		.node_ifindex = set->node_ifindex,
 		.has_csum_ipv6 = programs_know_csum_ipv6(),
+		.has_kern_ctx = programs_know_kern_ctx(),
 	};
 	memcpy(config->node_mac, mac, sizeof(config->node_mac));
 }

@@ -8,6 +8,7 @@
 #include "tc.skel.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdio.h>
@@ -101,5 +102,15 @@ bool programs_know_csum_ipv6(void)
 		return false;
 	is_known = programs_run(fd) == 0;
 	close(fd);
+	return is_known;
+}
+
+bool programs_know_kern_ctx(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool is_known =
+		btf && btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) > 0;
+
+	btf__free(btf);
 	return is_known;
 }

@@ -15,9 +15,9 @@ struct tc_bpf; /* the skeleton */
 
 /* Pins in the map directory; each is replaced in one step. */
 #define PROGRAM_INGRESS "prog_ingress"
-#define PROGRAM_EGRESS	"prog_egress"
-#define PROGRAM_CLOCK	"prog_clock" /* SEC("syscall"): stores bpf_jiffies64() in its __u64 */
-#define PROGRAM_SWEEP	"prog_sweep" /* sweeps all flows once when run */
+#define PROGRAM_EGRESS  "prog_egress"
+#define PROGRAM_CLOCK   "prog_clock" /* SEC("syscall"): stores bpf_jiffies64() in its __u64 */
+#define PROGRAM_SWEEP   "prog_sweep" /* sweeps all flows once when run */
 
 int programs_pin(struct tc_bpf *tc, const char *directory, struct err *err);
 
@@ -29,6 +29,9 @@ int programs_run(int fd);
 
 /* Does this kernel's bpf_l4_csum_replace know BPF_F_IPV6? Asked by running it. */
 bool programs_know_csum_ipv6(void);
+
+/* Does this kernel have the kfunc bpf_cast_to_kern_ctx (6.2)? Asked of its BTF. */
+bool programs_know_kern_ctx(void);
 
 bool programs_map_has_size(int fd, size_t value_size);
 
