@@ -14,7 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define SWEEP_TRIES    50
+#define SWEEP_PAUSE_US 2000
+
+#define SWEEP_TRIES    200
+#define SWEEP_PAUSE_NS 5000000
 
 int programs_print(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -72,12 +79,26 @@ int programs_run(int fd)
 	return (int)run.retval;
 }
 
+/*
+ * Timers are allocated without locks (6.18): some of the 64 may fail while another CPU allocates.
+ * Those that are there already take another start.
+ */
+/*
+ * The kernel allocates timers without waiting and may be out of the memory for that for a moment
+ * (44 of 64 were refused once, right after a large unload). Timers that run only get the callback.
+ */
 int programs_start_sweep(struct tc_bpf *tc, struct err *err)
 {
+	const struct timespec pause = {.tv_nsec = SWEEP_PAUSE_NS};
 	int rc = programs_run(bpf_program__fd(tc->progs.sweep_start));
 
+	for (int i = 0; rc > 0 && i < SWEEP_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = programs_run(bpf_program__fd(tc->progs.sweep_start));
+	}
 	if (rc)
-		return err_set(err, -EIO, "the sweep of flows does not start: %d", rc);
+		return err_set(err, rc < 0 ? rc : -ENOMEM,
+			       "the sweep of flows does not start: %d timers refused", rc);
 	return 0;
 }
 
