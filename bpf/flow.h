@@ -240,6 +240,21 @@ static __always_inline bool flow_matches(struct flow *flow, __u64 who, const str
 	       backend_is_there(flow->backend, flow->frontend->service, flow_generation(who));
 }
 
+/*
+ * Is the entry still that of `who`, after its `what` was read? In a wide one another client may
+ * have come in by the same port.
+ */
+static __always_inline bool flow_is_still(const __u64 *entry, __u64 who, const struct flow_key *key,
+					  bool is_wide)
+{
+	if (READ_ONCE(entry[0]) != who)
+		return false;
+	if (!is_wide)
+		return true;
+	barrier();
+	return address_equal((const struct weir_address *)(entry + 2), &key->client);
+}
+
 static __always_inline bool flow_try(struct flow *flow, const struct flow_key *key, __u64 *entry,
 				     const struct packet *packet, enum flow_side side)
 {
@@ -251,7 +266,7 @@ static __always_inline bool flow_try(struct flow *flow, const struct flow_key *k
 	flow->what = entry + 1;
 	flow->who = entry;
 	return flow_is_taken(flow->seen) && flow_matches(flow, who, packet, side) &&
-	       READ_ONCE(entry[0]) == who;
+	       flow_is_still(entry, who, key, flow->is_wide);
 }
 
 static __always_inline void flow_spill_key(struct weir_spill_key *spill_key,
@@ -442,32 +457,6 @@ static __always_inline bool flow_place_find(struct flow_place *place, const stru
 	       flow_worth(place->entry[0], place->seen, now) == place->worth;
 }
 
-/* Another entry of the same flow (same end, same frontend) than the one at `index`. */
-static __always_inline bool flow_twin(struct flow_place *twin, const struct flow_key *key,
-				      bool is_wide, __u32 frontend, __u32 index)
-{
-	for (int i = 0; i < 2; i++) {
-		__u64 *bucket = flow_bucket(is_wide, key->bucket[i]);
-
-		if (!bucket)
-			return false;
-		for (int way = 0; way < WEIR_WAYS; way++) {
-			__u64 *entry = flow_entry(bucket, is_wide, way);
-			__u64 seen = READ_ONCE(entry[1]);
-
-			if (key->bucket[i] * WEIR_WAYS + way == index || !flow_is_taken(seen) ||
-			    flow_frontend(seen) != frontend ||
-			    !flow_is_of(entry, key, is_wide, FLOW_FORWARD))
-				continue;
-			twin->entry = entry;
-			twin->seen = seen;
-			twin->index = key->bucket[i] * WEIR_WAYS + way;
-			return true;
-		}
-	}
-	return false;
-}
-
 static __always_inline bool flow_entry_clashes(__u64 *entry, const struct flow_key *key,
 					       bool is_wide, __u32 frontend,
 					       const struct weir_backend *backend, __be16 port)
@@ -568,24 +557,53 @@ static __always_inline void flow_publish(const struct flow_place *place, const s
 	internal_count(WEIR_INTERNAL_FLOW_ADDED);
 }
 
+/* `what` of an entry of the same flow (same end, same frontend), or 0. */
+static __always_inline __u64 flow_twin(const __u64 *entry, const struct flow_key *key, bool is_wide,
+				       __u32 frontend)
+{
+	__u64 who = READ_ONCE(entry[0]), seen;
+
+	if (likely(!flow_is_of(entry, key, is_wide, FLOW_FORWARD)))
+		return 0;
+	seen = READ_ONCE(entry[1]);
+	return flow_is_taken(seen) && flow_frontend(seen) == frontend &&
+			       flow_is_still(entry, who, key, is_wide)
+		       ? seen
+		       : 0;
+}
+
 /*
- * After publishing: if another CPU has added the same flow, the lower index stays, and whoever
- * sees both takes the other back. Each published before it looked, so one of them sees both.
+ * After publishing: if other CPUs have added the same flow, the lowest index stays, and whoever
+ * sees two takes the higher one back. Each published before it looked, so of any two one sees both.
  */
 static __always_inline int flow_settle(const struct flow_place *place, const struct flow_key *key,
 				       bool is_wide, __u64 what)
 {
-	struct flow_place twin;
+	__u32 lowest = place->index;
+	__u64 stays = what;
 
-	if (likely(!flow_twin(&twin, key, is_wide, flow_frontend(what), place->index)))
-		return flow_backend(what);
-	internal_count(WEIR_INTERNAL_FLOW_RACED);
-	if (twin.index > place->index) {
-		flow_change(twin.entry + 1, twin.seen, twin.seen & ~FLOW_FLAGS);
-		return flow_backend(what);
+	for (int i = 0; i < 2 * WEIR_WAYS; i++) {
+		__u32 number = key->bucket[i / WEIR_WAYS],
+		      index = number * WEIR_WAYS + i % WEIR_WAYS;
+		__u64 *bucket = flow_bucket(is_wide, number), *entry, seen;
+
+		if (!bucket || index == place->index)
+			continue;
+		entry = flow_entry(bucket, is_wide, i % WEIR_WAYS);
+		seen = flow_twin(entry, key, is_wide, flow_frontend(what));
+		if (likely(!seen))
+			continue;
+		internal_count(WEIR_INTERNAL_FLOW_RACED);
+		if (index > place->index) {
+			flow_change(entry + 1, seen, seen & ~FLOW_FLAGS);
+		} else if (index < lowest) {
+			lowest = index;
+			stays = seen;
+		}
 	}
-	flow_change(place->entry + 1, what, what & ~FLOW_FLAGS);
-	return flow_backend(twin.seen);
+	if (lowest != place->index)
+		flow_change(place->entry + 1, what, what & ~FLOW_FLAGS);
+	return flow_backend(stays);
 }
 
 static __always_inline int flow_add_to(const struct flow_key *key, __u64 what,

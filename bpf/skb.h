@@ -108,6 +108,13 @@ static __always_inline bool context_replace_checksum(struct context *ctx, __u32 
 	__u64 flags = is_udp ? BPF_F_MARK_MANGLED_0 : 0;
 	__u64 v6 = is_v6 && config.has_csum_ipv6 ? WEIR_CSUM_IPV6 : 0;
 
+	/* The kernel leaves such a packet alone: nothing makes up for what CHECKSUM_COMPLETE sees. */
+	if (is_udp && unlikely(!context_has_checksum(ctx, offset))) {
+		if (is_v6)
+			bpf_csum_update(ctx->skb, diff);
+		bpf_csum_update(ctx->skb, csum_diff_port(old_port, new_port));
+		return true;
+	}
 	if (bpf_l4_csum_replace(ctx->skb, offset, 0, diff, flags | BPF_F_PSEUDO_HDR | v6))
 		return false;
 	if (is_v6 && !config.has_csum_ipv6)

@@ -88,19 +88,28 @@ static long sweep_bucket_wide(__u32 step, void *arg)
 	return 0;
 }
 
+/*
+ * Of two sweeps at once only the one that claims an entry deletes it: the other would delete the
+ * flow that came after it.
+ */
 static long sweep_spilled(void *map, const void *key, void *value, void *arg)
 {
 	struct weir_settings *set = map_at(settings, 0);
 	struct weir_spill *spilled = value;
 	struct sweep *sweep = arg;
+	__u64 seen;
 
 	if (!set || !spilled || !sweep)
 		return 1;
-	if (!flow_is_taken(spilled->what) ||
-	    sweep_entry(&spilled->who, &spilled->what, sweep->now, set)) {
-		if (!bpf_map_delete_elem(map, key))
-			__sync_fetch_and_add(&set->spilled, -1);
-	}
+	sweep_entry(&spilled->who, &spilled->what, sweep->now, set);
+	seen = READ_ONCE(spilled->what);
+	if ((seen & WEIR_FLOW_STATE) != WEIR_FLOW_FREE ||
+	    !flow_change(&spilled->what, seen, seen | WEIR_FLOW_CLAIMING))
+		return 0;
+	if (bpf_map_delete_elem(map, key))
+		WRITE_ONCE(spilled->what, seen);
+	else
+		__sync_fetch_and_add(&set->spilled, -1);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ set -Eeuo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$repository/build/tools
+weir=${WEIR:-$repository/build/weir}
 PATH=$repository/build:$tools:$PATH
 declare -A pids=()
 
@@ -91,13 +92,14 @@ on() { # NAMESPACE COMMAND...
   "$tools/in-netns" "$NET-$1" "${@:2}"
 }
 
-# build/weir inside a namespace; the pins are those of this test.
+# weir inside a namespace; the pins are those of this test.
 weir_on() { # NAMESPACE ARGUMENT...
-  on "$1" "$repository/build/weir" "${@:2}"
+  on "$1" "$weir" "${@:2}"
 }
 
 # In the background, output in $LOGS/NAME; see finish.
 start() { # NAME NAMESPACE COMMAND...
+  : >"$LOGS/$1" # here, not in the child: who waits for a line must not see an earlier one's
   "$tools/in-netns" "$NET-$2" "${@:3}" >"$LOGS/$1" 2>&1 </dev/null &
   pids[$1]=$!
 }
@@ -124,10 +126,10 @@ start_backend() { # NAMESPACE NAME [ARGUMENT...]
   grep -qx ready "$LOGS/$name" || fail "backend $name did not start: $(cat "$LOGS/$name")"
 }
 
-# Ends it; prints "served tcp N udp M". No `wait`, so that it may stand in $( ).
+# Ends it, its sockets closed; prints "served tcp N udp M". No `wait`, so that it may stand in $( ).
 stop_backend() { # NAME
   signal "$1"
-  wait_for "grep '^served' '$LOGS/$1'"
+  wait_for "grep -q '^State:.Z' /proc/${pids[$1]}/status || [[ ! -e /proc/${pids[$1]} ]]"
   grep '^served' "$LOGS/$1"
 }
 
@@ -256,7 +258,7 @@ namespaces() { # full names
 # What a failed test leaves to look at.
 dump_state() {
   local log
-  if [[ -x $repository/build/weir && -e $WEIR_ROOT ]]; then
+  if [[ -x $weir && -e $WEIR_ROOT ]]; then
     weir_on n status || true
     weir_on n outcomes || true
   fi

@@ -17,9 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SWEEP_TRIES    50
-#define SWEEP_PAUSE_US 2000
-
 #define SWEEP_TRIES    200
 #define SWEEP_PAUSE_NS 5000000
 
@@ -79,10 +76,6 @@ int programs_run(int fd)
 	return (int)run.retval;
 }
 
-/*
- * Timers are allocated without locks (6.18): some of the 64 may fail while another CPU allocates.
- * Those that are there already take another start.
- */
 /*
  * The kernel allocates timers without waiting and may be out of the memory for that for a moment
  * (44 of 64 were refused once, right after a large unload). Timers that run only get the callback.
