@@ -306,6 +306,7 @@ _Static_assert(sizeof(struct weir_outcome_counters) == 512, "weir_outcome_counte
 	X(REFUSED_GONE, SENT, "its backend was removed: answered with a RST")                      \
 	X(REFUSED_CLASH, SENT, "tuple clash, no other backend: answered with a RST")               \
 	X(REFUSED_HAIRPIN, SENT, "only the client or its node could serve it: RST")                \
+	X(REFUSED_FULL, SENT, "no room for the flow, not even in the spill map: RST")              \
 	X(DROP_MALFORMED, DROP, "to a VIP, but a header is shorter than it says")                  \
 	X(DROP_NO_PORT, DROP, "no service at this port of the VIP")                                \
 	X(DROP_NO_BACKEND, DROP, "the service has no usable backend")                              \
@@ -326,20 +327,20 @@ enum weir_outcome {
 _Static_assert(WEIR_OUTCOME_COUNT <= WEIR_OUTCOMES_MAX, "outcomes");
 
 /* Map `internals` (ARRAY, mmapped), index cpu: what happened beside the outcomes. */
-#define WEIR_INTERNALS(X)                                                           \
-	X(FLOW_ADDED, "flows added to the table")                                   \
-	X(FLOW_EVICTED, "unproven or idle flows that made room for a new one")      \
-	X(FLOW_SPILLED, "flows that went to the spill map")                         \
-	X(FLOW_UNTRACKED, "packets sent by hash alone: buckets and spill map full") \
-	X(FLOW_RACED, "flows that two CPUs added at once; one was taken back")      \
-	X(FLOW_SWEPT, "flows freed by the sweep")                                   \
-	X(FLOW_INVALIDATED, "stale flows freed by a direct SYN to a backend")       \
-	X(PICKED_UP, "flows seen first in their middle")                            \
-	X(PORT_REUSED, "SYNs on a closing flow: a backend was chosen afresh")       \
-	X(SECONDARY, "choices of the secondary: the primary was not usable")        \
-	X(REHASHED, "choices beyond the pair: neither was usable")                  \
-	X(CLASHED, "tuple clashes seen at creation")                                \
-	X(HAIRPIN, "clients that are their own primary")                            \
+#define WEIR_INTERNALS(X)                                                               \
+	X(FLOW_ADDED, "flows added to the table")                                       \
+	X(FLOW_EVICTED, "unproven or idle flows that made room for a new one")          \
+	X(FLOW_SPILLED, "flows that went to the spill map")                             \
+	X(FLOW_UNTRACKED, "packets of flows for which buckets and spill map were full") \
+	X(FLOW_RACED, "flows that two CPUs added at once; one was taken back")          \
+	X(FLOW_SWEPT, "flows freed by the sweep")                                       \
+	X(FLOW_INVALIDATED, "stale flows freed by a direct SYN to a backend")           \
+	X(PICKED_UP, "flows seen first in their middle")                                \
+	X(PORT_REUSED, "SYNs on a closing flow: a backend was chosen afresh")           \
+	X(SECONDARY, "choices of the secondary: the primary was not usable")            \
+	X(REHASHED, "choices beyond the pair: neither was usable")                      \
+	X(CLASHED, "tuple clashes seen at creation")                                    \
+	X(HAIRPIN, "clients that are their own primary")                                \
 	X(NEXTHOP_ASKED, "FIB lookups")
 enum weir_internal {
 #define X(name, text) WEIR_INTERNAL_##name,

@@ -227,34 +227,43 @@ static __always_inline __u64 balance_describe(const struct packet *packet)
 	return what;
 }
 
+static __always_inline void balance_count(const struct packet *packet, __u64 what)
+{
+	struct weir_counters *counter = forward_counters(packet->chosen);
+
+	if (what & WEIR_FLOW_PICKED_UP)
+		internal_count(WEIR_INTERNAL_PICKED_UP);
+	else if (counter)
+		counter->chosen++;
+}
+
 /*
- * 4 still: remember the choice. When another CPU was faster with the same flow, that one's
- * holds. A RST is worth no flow.
+ * 4 still: remember the choice; false when it cannot be kept: TCP could not be answered then,
+ * a datagram may want no answer. When another CPU was faster with the same flow, that one's
+ * choice holds. A RST is worth no flow.
  */
 __noinline int balance_record(struct packet *packet, bool is_wide)
 {
-	struct weir_counters *counter;
 	struct flow_key key;
 	__u64 what;
 	int owner;
 
 	if (!packet || packet_is_reset(packet))
-		return 0;
+		return true;
 	what = balance_describe(packet);
-	counter = forward_counters(packet->chosen);
-	if (what & WEIR_FLOW_PICKED_UP)
-		internal_count(WEIR_INTERNAL_PICKED_UP);
-	else if (counter)
-		counter->chosen++;
 	flow_key_make(&key, is_wide, &packet->source, packet->source_port, packet->destination_port,
 		      packet->protocol);
 	key.who |= (__u64)packet->generation << WEIR_WHO_GENERATION_SHIFT;
 	owner = flow_add(&key, what, packet, is_wide);
-	if (owner == FLOW_UNTRACKED)
+	if (owner == FLOW_UNTRACKED) {
 		internal_count(WEIR_INTERNAL_FLOW_UNTRACKED);
-	else
+		if (packet_is_tcp(packet))
+			return false;
+	} else {
 		packet->chosen = owner;
-	return 0;
+	}
+	balance_count(packet, what);
+	return true;
 }
 
 /* 5 for the first packet of a flow. */
@@ -295,7 +304,8 @@ static __always_inline int balance_to_service(struct __sk_buff *skb, struct pack
 	}
 	if (outcome != WEIR_CONTINUE)
 		return outcome;
-	balance_record(packet, is_wide);
+	if (unlikely(!balance_record(packet, is_wide)))
+		return refuse(skb, packet, WEIR_REFUSED_FULL, WEIR_DROP_WRITE);
 	return balance_send(skb, packet);
 }
 

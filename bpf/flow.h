@@ -298,8 +298,10 @@ static __always_inline bool flow_try_spilled(struct flow *flow, const struct flo
 	flow->seen = READ_ONCE(spilled->what);
 	flow->what = &spilled->what;
 	flow->who = &spilled->who;
+	/* asked again, because the map uses the memory of a deleted flow for another at once */
 	return flow_is_taken(flow->seen) && flow_matches(flow, spilled->who, packet, side) &&
-	       (side == FLOW_REPLY || (__u32)spilled->who == (__u32)key->who);
+	       (side == FLOW_REPLY || (__u32)spilled->who == (__u32)key->who) &&
+	       bpf_map_lookup_elem(&spill, &spill_key) == spilled;
 }
 
 /* Find the flow of a packet, as its client's packet (FLOW_FORWARD) or its backend's (FLOW_REPLY). */

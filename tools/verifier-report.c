@@ -65,8 +65,8 @@ int main(int argc, char **argv)
 		bpf_program__set_log_buf(program, calloc(1, LOG_SIZE), LOG_SIZE);
 	}
 	if (!bpf_object__load(object)) {
-		printf("%-16s %9s %8s %10s %10s  %s\n", "program", "walked", "states",
-		       "xlated B", "jited B", "stack B, by function");
+		printf("%-16s %9s %8s %10s %10s  %s\n", "program", "walked", "states", "xlated B",
+		       "jited B", "stack B, by function");
 		status = 0;
 	} else {
 		fprintf(stderr, "verifier-report: %s: refused: %s\n", argv[1], strerror(errno));

@@ -177,12 +177,11 @@ static void fill_spill(struct lab *lab)
 	lab->maps->settings->spilled = SPILL_MAX;
 }
 
-/* Served by the hash alone, to the same backend each time, with a reply that nobody translates. */
+/* A datagram goes by the hash alone, to the same backend each time; nobody translates its answer. */
 static void run_untracked(struct lab *lab, const struct row *row)
 {
 	struct talk talk = talk_make(lab, row->variant, VIP_WEB);
-	struct spec in = talk_forward(&talk, FLAG_SYN, 10);
-	bool is_tcp = row->variant->protocol == IPPROTO_TCP;
+	struct spec in = talk_forward(&talk, 0, 10);
 	static struct result result;
 	struct step step;
 	__u32 first;
@@ -197,19 +196,33 @@ static void run_untracked(struct lab *lab, const struct row *row)
 	check_add_internal(&step, WEIR_INTERNAL_FLOW_UNTRACKED, 1);
 	check_result(&step, &result);
 	first = talk.backend;
-	in = talk_forward(&talk, FLAG_ACK, 10);
 	step = talk_forward_step(&talk, &in);
 	check_add_internal(&step, WEIR_INTERNAL_FLOW_UNTRACKED, 1);
-	if (is_tcp)
-		check_add_internal(&step, WEIR_INTERNAL_PICKED_UP, 1);
-	else
-		step.changes[0].counters.chosen = 1;
+	step.changes[0].counters.chosen = 1;
 	check_step(lab, &step);
 	check_that(talk.backend == first, "another backend");
 	talk_check_flow(&talk, 0);
-	in = talk_reply(&talk, FLAG_ACK, 10);
+	in = talk_reply(&talk, 0, 10);
 	step = check_make(STEP_INGRESS, LINK_BACKENDS, &in, WEIR_PASS_NO_FLOW);
 	check_step(lab, &step);
+}
+
+/* TCP could not be answered: a RST says so at once, to a SYN as to a segment of an unknown flow. */
+static void run_full(struct lab *lab, const struct row *row)
+{
+	static const uint8_t flags[] = {FLAG_SYN, FLAG_ACK};
+	struct talk talk = talk_make(lab, row->variant, VIP_WEB);
+
+	lab_fill_table(lab, is_wide(row), PROVEN);
+	fill_spill(lab);
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		struct spec in = talk_forward(&talk, flags[i], 10);
+		struct step step = check_make(STEP_INGRESS, talk.from, &in, WEIR_REFUSED_FULL);
+
+		step.out = talk_refusal(&in);
+		check_add_internal(&step, WEIR_INTERNAL_FLOW_UNTRACKED, 1);
+		check_step(lab, &step);
+	}
 }
 
 /* No flow of nobody was harmed. */
@@ -246,7 +259,8 @@ static const struct row_entry entries[] = {
 	{"a flow over %s that found no room lives in the spill map", IN_ALL, run_spilled, NULL},
 	{"a packet sent again over %s finds its spilled flow", IN_ALL, run_spilled_again, NULL},
 	{"two clients of one port over %s have two spilled flows", IN_TCP, run_spilled_pair, NULL},
-	{"with the spill map full as well %s is served by its hash", IN_ALL, run_untracked, NULL},
+	{"with the spill map full as well %s is served by its hash", IN_UDP, run_untracked, NULL},
+	{"with the spill map full as well %s is refused", IN_TCP, run_full, NULL},
 	{},
 };
 

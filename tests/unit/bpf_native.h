@@ -51,7 +51,7 @@
 /* The first member of a map definition is its type; its place holds the opened map. */
 #define __uint(name, number)                      \
 	union {                                   \
-		int(*name)[number];               \
+		int (*name)[number];              \
 		struct native_map *name##_native; \
 	}
 #define __type(name, kind) typeof(kind) *name
@@ -119,10 +119,9 @@ static inline void native_map_clear(struct native_map *map)
 		memset(map->is_used, 0, map->max_entries * sizeof(*map->is_used));
 }
 
-#define native_open(map, entries)                                                    \
-	((map)->type_native = native_map_open(sizeof(*(map)->type) / sizeof(int),    \
-					      (entries), sizeof(*(map)->key),        \
-					      sizeof(*(map)->value)))
+#define native_open(map, entries)                                                            \
+	((map)->type_native = native_map_open(sizeof(*(map)->type) / sizeof(int), (entries), \
+					      sizeof(*(map)->key), sizeof(*(map)->value)))
 #define native_close(map)  native_map_close(&(map)->type_native)
 #define native_clear(map)  native_map_clear((map)->type_native)
 #define native_values(map) ((typeof((map)->value))(void *)(map)->type_native->values)
@@ -147,7 +146,7 @@ static inline __u32 native_hash_find(const struct native_map *map, const void *k
 	for (; at < map->max_entries; at++) {
 		if (!key ? !map->is_used[at]
 			 : map->is_used[at] &&
-				   !memcmp(map->keys + at * map->key_size, key, map->key_size))
+				    !memcmp(map->keys + at * map->key_size, key, map->key_size))
 			break;
 	}
 	return at;

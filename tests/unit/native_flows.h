@@ -17,10 +17,10 @@ struct target {
 	__u32 frontend, service;
 };
 static const struct target targets[] = {
-	{false, false, IPPROTO_TCP, 1, 80, 11, 0},  {false, false, IPPROTO_TCP, 2, 80, 12, 0},
-	{false, false, IPPROTO_UDP, 1, 53, 13, 1},  {false, true, IPPROTO_TCP, 3, 100, 14, 2},
-	{false, true, IPPROTO_TCP, 3, 200, 14, 2},  {true, false, IPPROTO_TCP, 4, 443, 15, 3},
-	{true, true, IPPROTO_UDP, 5, 300, 16, 4},   {true, true, IPPROTO_UDP, 5, 400, 16, 4},
+	{false, false, IPPROTO_TCP, 1, 80, 11, 0}, {false, false, IPPROTO_TCP, 2, 80, 12, 0},
+	{false, false, IPPROTO_UDP, 1, 53, 13, 1}, {false, true, IPPROTO_TCP, 3, 100, 14, 2},
+	{false, true, IPPROTO_TCP, 3, 200, 14, 2}, {true, false, IPPROTO_TCP, 4, 443, 15, 3},
+	{true, true, IPPROTO_UDP, 5, 300, 16, 4},  {true, true, IPPROTO_UDP, 5, 400, 16, 4},
 	{true, false, IPPROTO_TCP, 6, 443, 17, 3},
 };
 #define FLOWS_TARGETS  (sizeof(targets) / sizeof(targets[0]))
@@ -115,9 +115,8 @@ static inline int flows_add(const struct target *target, const struct packet *to
 	struct flow_key key = key_of(target, to);
 
 	key.who |= (__u64)native_values(&backends)[backend].generation << WEIR_WHO_GENERATION_SHIFT;
-	return flow_add(&key,
-			target->frontend | (__u64)backend << WEIR_WHAT_BACKEND_SHIFT | flags, to,
-			target_is_wide(target));
+	return flow_add(&key, target->frontend | (__u64)backend << WEIR_WHAT_BACKEND_SHIFT | flags,
+			to, target_is_wide(target));
 }
 
 static inline bool flows_find(struct flow *flow, const struct target *target,

@@ -23,15 +23,15 @@
 #include <linux/pkt_cls.h>
 
 /* Values of ip_summed, as in include/linux/skbuff.h. */
-#define CHECKSUM_NONE 0
+#define CHECKSUM_NONE        0
 #define CHECKSUM_UNNECESSARY 1
-#define CHECKSUM_COMPLETE 2
-#define CHECKSUM_PARTIAL  3
+#define CHECKSUM_COMPLETE    2
+#define CHECKSUM_PARTIAL     3
 
-#define NATIVE_FRAME_MAX  (1 << 17)
-#define NATIVE_AREA       (NATIVE_FRAME_MAX + 1024)
-#define NATIVE_HEADROOM   66 /* makes 4n+2 */
-#define NATIVE_RED_ZONE   256
+#define NATIVE_FRAME_MAX (1 << 17)
+#define NATIVE_AREA      (NATIVE_FRAME_MAX + 1024)
+#define NATIVE_HEADROOM  66 /* makes 4n+2 */
+#define NATIVE_RED_ZONE  256
 
 struct native_skb {
 	struct __sk_buff skb; /* first: what the helpers get */
@@ -296,9 +296,8 @@ static inline long bpf_csum_update(struct __sk_buff *skb, __u32 csum)
 static inline long bpf_skb_change_tail(struct __sk_buff *skb, __u32 length, __u64 flags)
 {
 	struct native_skb *nskb = (struct native_skb *)skb;
-	__u32 least = nskb->ip_summed == CHECKSUM_PARTIAL
-			      ? nskb->csum_start + nskb->csum_offset + 2
-			      : ETH_HLEN;
+	__u32 least = nskb->ip_summed == CHECKSUM_PARTIAL ? nskb->csum_start + nskb->csum_offset + 2
+							  : ETH_HLEN;
 	static __u8 frame[NATIVE_FRAME_MAX];
 
 	if (flags || length > NATIVE_FRAME_MAX || length < least)

@@ -42,28 +42,28 @@ static inline struct weir_address world_v6(__u16 net, __u32 host)
 }
 
 /* Every map, closed and opened again: the same list twice would go out of step. */
-#define WORLD_MAPS(X, flow_buckets, flow_wide_buckets, spilled, slot_count)     \
-	X(settings, 1)                                                          \
-	X(frontends, WORLD_FRONTENDS)                                           \
-	X(frontend_list, WORLD_FRONTENDS)                                       \
-	X(vips, WORLD_FRONTENDS)                                                \
-	X(services, WORLD_SERVICES)                                             \
-	X(slots, slot_count)                                                    \
-	X(backends, WORLD_BACKENDS)                                             \
-	X(gauges, WORLD_BACKENDS)                                               \
-	X(counters, WORLD_BACKENDS *NATIVE_CPUS)                                \
-	X(flows, flow_buckets)                                                  \
-	X(flows_wide, flow_wide_buckets)                                        \
-	X(flow_details, (flow_buckets) * WEIR_WAYS)                             \
-	X(flow_details_wide, (flow_wide_buckets) * WEIR_WAYS)                   \
-	X(spill, spilled)                                                       \
-	X(nexthops, WEIR_NEXTHOPS *NATIVE_CPUS)                                 \
-	X(interfaces, 16)                                                       \
-	X(vip_filter, 256)                                                      \
-	X(backend_filter, 256)                                                  \
-	X(outcomes, WEIR_HOOKS *NATIVE_CPUS)                                    \
-	X(internals, NATIVE_CPUS)                                               \
-	X(refuse_buckets, 1)                                                    \
+#define WORLD_MAPS(X, flow_buckets, flow_wide_buckets, spilled, slot_count) \
+	X(settings, 1)                                                      \
+	X(frontends, WORLD_FRONTENDS)                                       \
+	X(frontend_list, WORLD_FRONTENDS)                                   \
+	X(vips, WORLD_FRONTENDS)                                            \
+	X(services, WORLD_SERVICES)                                         \
+	X(slots, slot_count)                                                \
+	X(backends, WORLD_BACKENDS)                                         \
+	X(gauges, WORLD_BACKENDS)                                           \
+	X(counters, WORLD_BACKENDS *NATIVE_CPUS)                            \
+	X(flows, flow_buckets)                                              \
+	X(flows_wide, flow_wide_buckets)                                    \
+	X(flow_details, (flow_buckets)*WEIR_WAYS)                           \
+	X(flow_details_wide, (flow_wide_buckets)*WEIR_WAYS)                 \
+	X(spill, spilled)                                                   \
+	X(nexthops, WEIR_NEXTHOPS *NATIVE_CPUS)                             \
+	X(interfaces, 16)                                                   \
+	X(vip_filter, 256)                                                  \
+	X(backend_filter, 256)                                              \
+	X(outcomes, WEIR_HOOKS *NATIVE_CPUS)                                \
+	X(internals, NATIVE_CPUS)                                           \
+	X(refuse_buckets, 1)                                                \
 	X(sweepers, SWEEP_SHARDS)
 
 static inline void world_close(void)

@@ -112,9 +112,9 @@ static void test_address(void **state)
 		assert_int_equal(csum_apply(check, csum_diff_address(&from, &to, is_v6)),
 				 checksum_of(words + first, 20 - first));
 		wrong = check ^ 0x0100;
-		assert_int_not_equal(
-			csum_apply(wrong, csum_diff_address(&from, &to, is_v6)) % 0xffff,
-			checksum_of(words + first, 20 - first) % 0xffff);
+		assert_int_not_equal(csum_apply(wrong, csum_diff_address(&from, &to, is_v6)) %
+					     0xffff,
+				     checksum_of(words + first, 20 - first) % 0xffff);
 	}
 }
 
@@ -348,9 +348,12 @@ static int close_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sums),	cmocka_unit_test(test_word),
-		cmocka_unit_test(test_address), cmocka_unit_test(test_rewrite),
-		cmocka_unit_test(test_rewrite_unchecked), cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_sums),
+		cmocka_unit_test(test_word),
+		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_rewrite),
+		cmocka_unit_test(test_rewrite_unchecked),
+		cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_refused),
 	};
 

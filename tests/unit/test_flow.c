@@ -259,8 +259,8 @@ static void model_add(struct model *model, const struct packet *packet)
 /* A packet of the client: finds its flow, or makes one, as balance.h does it. */
 static void model_client(struct model *model)
 {
-	static const __u8 flags[] = {TCP_SYN, TCP_SYN, TCP_ACK, TCP_ACK, TCP_ACK,
-				     TCP_ACK | TCP_FIN, TCP_RST};
+	static const __u8 flags[] = {TCP_SYN, TCP_SYN,           TCP_ACK, TCP_ACK,
+				     TCP_ACK, TCP_ACK | TCP_FIN, TCP_RST};
 	struct packet packet = model_packet(model, FLOW_FORWARD);
 	struct flow flow;
 	bool is_new;
@@ -291,8 +291,13 @@ static void model_client(struct model *model)
 /* A packet of the backend: finds the flow, or is nobody's. */
 static void model_backend(struct model *model)
 {
-	static const __u8 flags[] = {TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK, TCP_SYN | TCP_ACK,
-				     TCP_ACK, TCP_ACK, TCP_ACK | TCP_FIN, TCP_RST};
+	static const __u8 flags[] = {TCP_SYN | TCP_ACK,
+				     TCP_SYN | TCP_ACK,
+				     TCP_SYN | TCP_ACK,
+				     TCP_ACK,
+				     TCP_ACK,
+				     TCP_ACK | TCP_FIN,
+				     TCP_RST};
 	struct packet packet = model_packet(model, FLOW_REPLY);
 	struct flow flow;
 
@@ -393,7 +398,7 @@ static void run_model(__u32 spilled)
 	models_check();
 	/* it has seen all that it should: ages have come around, and every way to make room */
 	assert_true(units_now() - begin > 8192);
-assert_true(world_internal(WEIR_INTERNAL_FLOW_EVICTED) > 1000);
+	assert_true(world_internal(WEIR_INTERNAL_FLOW_EVICTED) > 1000);
 	assert_true(world_internal(WEIR_INTERNAL_FLOW_SWEPT) > 1000);
 	assert_true(world_internal(WEIR_INTERNAL_FLOW_SPILLED) > 20);
 	world_close();
@@ -471,8 +476,8 @@ static void test_victims(void **state)
 		__u64 flags;
 		__u32 seconds;
 	} rows[] = {
-		{WEIR_FLOW_FREE, 0}, {CLOSED, 90}, {CLOSED, 20}, {LIVE, 9000}, {LIVE, 8},
-		{LIVE, 2}, {PROVEN, 8100}, {PROVEN | FLOW_BOTH_FINS, 60},
+		{WEIR_FLOW_FREE, 0}, {CLOSED, 90}, {CLOSED, 20},   {LIVE, 9000},
+		{LIVE, 8},           {LIVE, 2},    {PROVEN, 8100}, {PROVEN | FLOW_BOTH_FINS, 60},
 	};
 	static const __u32 places[] = {5, 2, 7, 0, 3, 6, 1, 4};
 
@@ -496,9 +501,13 @@ static void test_never_proven(void **state)
 		__u64 flags;
 		__u32 seconds;
 	} rows[] = {
-		{PROVEN, 0}, {PROVEN, 7999}, {PROVEN | FLOW_BOTH_FINS, 9},
-		{PROVEN | WEIR_FLOW_RESET, 9}, {PROVEN | WEIR_FLOW_FIN_CLIENT, 7999},
-		{PROVEN | WEIR_FLOW_PICKED_UP, 5000}, {WEIR_FLOW_CLAIMING, 0},
+		{PROVEN, 0},
+		{PROVEN, 7999},
+		{PROVEN | FLOW_BOTH_FINS, 9},
+		{PROVEN | WEIR_FLOW_RESET, 9},
+		{PROVEN | WEIR_FLOW_FIN_CLIENT, 7999},
+		{PROVEN | WEIR_FLOW_PICKED_UP, 5000},
+		{WEIR_FLOW_CLAIMING, 0},
 		{PROVEN | WEIR_FLOW_FROM_NODE, 100},
 	};
 	__u64 before[8];
@@ -676,8 +685,7 @@ static void test_timers(void **state)
 	/* started again, as when the programs are replaced, they still run once in an interval */
 	assert_int_equal(sweep_start_all(), 0);
 	for (int i = 0; i < SWEEP_SHARDS; i++)
-		assert_in_range(native_timers[i].due, native_ns + 1,
-				native_ns + SWEEP_INTERVAL_NS);
+		assert_in_range(native_timers[i].due, native_ns + 1, native_ns + SWEEP_INTERVAL_NS);
 	world_close();
 }
 
@@ -792,12 +800,12 @@ static void test_twin(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),	      cmocka_unit_test(test_model_small_spill),
-		cmocka_unit_test(test_victims),	      cmocka_unit_test(test_never_proven),
-		cmocka_unit_test(test_emptier),	      cmocka_unit_test(test_clock_between),
-		cmocka_unit_test(test_timeouts),      cmocka_unit_test(test_sweep_states),
-		cmocka_unit_test(test_timers),	      cmocka_unit_test(test_clash),
-		cmocka_unit_test(test_any_port),      cmocka_unit_test(test_generation),
+		cmocka_unit_test(test_model),    cmocka_unit_test(test_model_small_spill),
+		cmocka_unit_test(test_victims),  cmocka_unit_test(test_never_proven),
+		cmocka_unit_test(test_emptier),  cmocka_unit_test(test_clock_between),
+		cmocka_unit_test(test_timeouts), cmocka_unit_test(test_sweep_states),
+		cmocka_unit_test(test_timers),   cmocka_unit_test(test_clash),
+		cmocka_unit_test(test_any_port), cmocka_unit_test(test_generation),
 		cmocka_unit_test(test_twin),
 	};
 

@@ -12,11 +12,11 @@
 #include <sched.h>
 
 static void maybe_pause(void);
-#define READ_ONCE(x)                                                      \
-	({                                                                \
+#define READ_ONCE(x)                                                            \
+	({                                                                      \
 		typeof(x) once_value = __atomic_load_n(&(x), __ATOMIC_RELAXED); \
-		maybe_pause();                                            \
-		once_value;                                               \
+		maybe_pause();                                                  \
+		once_value;                                                     \
 	})
 #define WRITE_ONCE(x, value)                                       \
 	({                                                         \

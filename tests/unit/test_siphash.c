@@ -82,8 +82,8 @@ static uint64_t reference(int c, int d, const uint8_t *data, size_t length, uint
 static uint64_t of_words(const __u64 *words, int count, uint64_t key0, uint64_t key1)
 {
 	switch (count) {
-#define CASE(n)  \
-	case n:  \
+#define CASE(n) \
+	case n: \
 		return siphash(words, n, key0, key1)
 		CASE(0);
 		CASE(1);
@@ -105,8 +105,8 @@ static uint64_t of_bytes(const __u64 *words, int count, uint64_t rest, int bytes
 			 uint64_t key1)
 {
 	switch (count) {
-#define REST(n)  \
-	case n:  \
+#define REST(n) \
+	case n: \
 		return siphash_rest(words, n, rest, bytes, key0, key1)
 		REST(0);
 		REST(1);
@@ -132,9 +132,9 @@ static void test_reference(void **state)
 		0x751e8fbc860ee5fb, 0x14ea5627c0843d90, 0xf723ca908e7af2ee, 0xa129ca6149be45e5,
 	};
 	static const uint64_t vectors13[] = {
-		0xabac0158050fc4dc, 0xc9f49bf37d57ca93, 0x82cb9b024dc7d44d, 0x8bf80ab8e7ddf7fb,
-		0xcf75576088d38328, 0xdef9d52f49533b67, 0xc50d2b50c59f22a7, 0xd3927d989bb11140,
-		0x369095118d299a8e,
+		0xabac0158050fc4dc, 0xc9f49bf37d57ca93, 0x82cb9b024dc7d44d,
+		0x8bf80ab8e7ddf7fb, 0xcf75576088d38328, 0xdef9d52f49533b67,
+		0xc50d2b50c59f22a7, 0xd3927d989bb11140, 0x369095118d299a8e,
 	};
 	uint8_t data[64];
 
@@ -196,9 +196,10 @@ static void test_rest(void **state)
 		memcpy(data, numbers, sizeof(data));
 		memcpy(words, numbers, sizeof(words));
 		rest = numbers[count] & ((1ull << (8 * bytes)) - 1);
-		assert_true(of_bytes(words, count, rest, bytes, numbers[WORDS], numbers[WORDS + 1]) ==
-			    reference(1, 3, data, 8 * count + bytes, numbers[WORDS],
-				      numbers[WORDS + 1]));
+		assert_true(of_bytes(words, count, rest, bytes, numbers[WORDS],
+				     numbers[WORDS + 1]) == reference(1, 3, data, 8 * count + bytes,
+								      numbers[WORDS],
+								      numbers[WORDS + 1]));
 	}
 }
 

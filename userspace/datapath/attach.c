@@ -349,6 +349,25 @@ int attach_interfaces(struct maps *maps, const struct interface_rule *rules, siz
 	return rc;
 }
 
+/* What is left of a weir1 that was deleted and made anew. */
+static void forget_old_nodes(struct maps *maps)
+{
+	__u32 key, next, *previous = NULL;
+	int fd = maps->fds[MAP_interfaces];
+
+	while (!bpf_map_get_next_key(fd, previous, &next)) {
+		struct weir_interface interface;
+
+		key = next;
+		previous = &key;
+		if (bpf_map_lookup_elem(fd, &key, &interface) || interface.role != WEIR_ROLE_NODE ||
+		    key == maps->settings->node_ifindex)
+			continue;
+		detach(maps, key, &interface);
+		previous = NULL;
+	}
+}
+
 int attach_node(struct maps *maps, struct err *err)
 {
 	struct weir_interface interface = {.name = "weir1", .role = WEIR_ROLE_NODE};
@@ -357,6 +376,7 @@ int attach_node(struct maps *maps, struct err *err)
 
 	if (rc)
 		return rc;
+	forget_old_nodes(maps);
 	rc = attach_one(maps, maps->settings->node_ifindex, &interface, HOOK_AUTO, &programs, err);
 	close_programs(&programs);
 	return rc;

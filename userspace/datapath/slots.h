@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define SLOTS_PER_BACKEND 128
-#define SLOTS_MIN 256
+#define SLOTS_MIN         256
 
 struct slots_backend {
 	uint32_t id;
@@ -33,7 +33,7 @@ uint32_t slots_size(size_t count);
  * Fill `slots[size]`. The result depends only on the set of (addr, port, weight) and `seed`, not
  * on the order: `backends` is sorted in place. Every backend gets a slot. 0 or -ENOMEM.
  */
-int slots_build(struct slots_backend *backends, size_t count, const uint64_t seed[2],
-		uint32_t size, struct weir_slot *slots);
+int slots_build(struct slots_backend *backends, size_t count, const uint64_t seed[2], uint32_t size,
+		struct weir_slot *slots);
 
 #endif

@@ -271,8 +271,8 @@ static void print_counts(const struct state *state)
 	       settings->backends, state->usable, state->leaving);
 	printf("slots      %zu of %u\n", state->slots, settings->slots);
 	printf("flows      %zu of %u, %llu active, %u spilled\n", state->flows,
-	       settings->flow_buckets * WEIR_WAYS, (unsigned long long)state->active,
-	       settings->spilled);
+	       (settings->flow_buckets + settings->flow_wide_buckets) * WEIR_WAYS,
+	       (unsigned long long)state->active, settings->spilled);
 }
 
 static void print_interfaces(const struct state *state)
