@@ -103,7 +103,7 @@ check-netns: setup-test all ## real sockets between namespaces (root)
 	$(Q)tests/run netns
 
 test: setup-test ## install what is missing, build, run every test (root)
-	$(Q)$(MAKE) --no-print-directory all $(UNITS)
+	$(Q)$(MAKE) --no-print-directory all $(UNITS) $(FUZZERS)
 	$(Q)tests/run all
 
 fuzz: $(FUZZERS) ## run each fuzzer for FUZZ_SECONDS (default 60)

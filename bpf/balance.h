@@ -2,6 +2,7 @@
 /*
  * balance.h - 1 to 6, the way of a packet: start reading here.
  *
+ * C wants what is called first, so the ways in are at the end: balance_ingress, balance_egress.
  * An adapter (skb.h) is included before this file and supplies struct context. Everything that
  * follows is shared by all hooks. A stage returns an outcome; WEIR_CONTINUE goes on to the next.
  */

@@ -526,21 +526,53 @@ static __always_inline void flow_describe(struct weir_flow_detail *detail,
 	detail->ifindex = packet->came_by;
 }
 
+/*
+ * The client's end has an entry in `spill` already. Another CPU may have added this very flow; one
+ * that was removed and not yet swept is claimed and written anew.
+ */
+static __always_inline int flow_spill_onto(struct weir_spill *there,
+					   const struct weir_spill_key *spill_key,
+					   const struct weir_spill *value)
+{
+	__u64 seen = READ_ONCE(there->what);
+
+	if (flow_is_taken(seen))
+		return flow_frontend(seen) == flow_frontend(value->what) &&
+				       (__u32)there->who == (__u32)value->who
+			       ? (int)flow_backend(seen)
+			       : FLOW_UNTRACKED;
+	if ((seen & WEIR_FLOW_STATE) != WEIR_FLOW_FREE ||
+	    !flow_change(&there->what, seen, seen | WEIR_FLOW_CLAIMING))
+		return FLOW_UNTRACKED;
+	if (bpf_map_lookup_elem(&spill, spill_key) != there) { /* its memory is another's by now */
+		WRITE_ONCE(there->what, seen);
+		return FLOW_UNTRACKED;
+	}
+	there->detail = value->detail;
+	WRITE_ONCE(there->who, value->who);
+	__sync_lock_test_and_set(&there->what, value->what);
+	return flow_backend(value->what);
+}
+
 /* Both buckets are full of proven flows: a bounded hash takes the rest. */
-static __always_inline bool flow_spill(const struct flow_key *key, bool is_wide, __u64 what,
-				       const struct packet *packet)
+static __always_inline int flow_spill(const struct flow_key *key, bool is_wide, __u64 what,
+				      const struct packet *packet)
 {
 	struct weir_settings *set = map_at(settings, 0);
 	struct weir_spill_key spill_key;
-	struct weir_spill value = {.who = key->who, .what = what};
+	struct weir_spill value = {.who = key->who, .what = what}, *there;
 
+	if (!set)
+		return FLOW_UNTRACKED;
 	flow_describe(&value.detail, packet);
 	flow_spill_key(&spill_key, key, is_wide);
-	if (!set || bpf_map_update_elem(&spill, &spill_key, &value, BPF_NOEXIST))
-		return false;
+	if (bpf_map_update_elem(&spill, &spill_key, &value, BPF_NOEXIST)) {
+		there = bpf_map_lookup_elem(&spill, &spill_key);
+		return there ? flow_spill_onto(there, &spill_key, &value) : FLOW_UNTRACKED;
+	}
 	__sync_fetch_and_add(&set->spilled, 1);
 	internal_count(WEIR_INTERNAL_FLOW_SPILLED);
-	return true;
+	return flow_backend(what);
 }
 
 /* Write a claimed entry and publish it. */
@@ -626,7 +658,7 @@ static __always_inline int flow_add_to(const struct flow_key *key, __u64 what,
 		flow_publish(&place, key, is_wide, what, packet);
 		return flow_settle(&place, key, is_wide, what);
 	}
-	return flow_spill(key, is_wide, what, packet) ? (int)flow_backend(what) : FLOW_UNTRACKED;
+	return flow_spill(key, is_wide, what, packet);
 }
 
 /*

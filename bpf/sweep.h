@@ -27,7 +27,7 @@ struct {
 struct sweep {
 	__u64 now;
 	__u32 first; /* bucket */
-	__u32 is_wide;
+	__u32 zero;
 };
 
 /* What becomes of a flow whose time is over: open ones close, the others are freed. */
@@ -56,36 +56,29 @@ static __always_inline bool sweep_entry(__u64 *who, __u64 *what, __u64 now,
 	return true;
 }
 
-static long sweep_bucket(__u32 step, void *arg)
+static __always_inline long sweep_bucket_of(__u32 step, const struct sweep *sweep, bool is_wide)
 {
-	struct sweep *sweep = arg;
 	struct weir_settings *set = map_at(settings, 0);
-	__u64 *bucket = flow_bucket(false, sweep->first + step);
+	__u64 *bucket = flow_bucket(is_wide, sweep->first + step);
 
 	if (!set || !bucket)
 		return 1;
 	for (int way = 0; way < WEIR_WAYS; way++) {
-		__u64 *entry = flow_entry(bucket, false, way);
+		__u64 *entry = flow_entry(bucket, is_wide, way);
 
 		sweep_entry(entry, entry + 1, sweep->now, set);
 	}
 	return 0;
 }
 
-static long sweep_bucket_wide(__u32 step, void *arg)
+static long sweep_bucket(__u32 step, void *sweep)
 {
-	struct sweep *sweep = arg;
-	struct weir_settings *set = map_at(settings, 0);
-	__u64 *bucket = flow_bucket(true, sweep->first + step);
+	return sweep_bucket_of(step, sweep, false);
+}
 
-	if (!set || !bucket)
-		return 1;
-	for (int way = 0; way < WEIR_WAYS; way++) {
-		__u64 *entry = flow_entry(bucket, true, way);
-
-		sweep_entry(entry, entry + 1, sweep->now, set);
-	}
-	return 0;
+static long sweep_bucket_wide(__u32 step, void *sweep)
+{
+	return sweep_bucket_of(step, sweep, true);
 }
 
 /*

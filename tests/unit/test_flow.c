@@ -219,10 +219,12 @@ static bool model_could_spill(const struct model *model, const struct packet *pa
 {
 	struct flow_key key = key_of(model->target, packet);
 	struct weir_spill_key spill_key;
+	struct weir_spill *there;
 
 	flow_spill_key(&spill_key, &key, target_is_wide(model->target));
-	return flows_spilled() < spill.type_native->max_entries &&
-	       !bpf_map_lookup_elem(&spill, &spill_key);
+	there = bpf_map_lookup_elem(&spill, &spill_key);
+	return there ? !flow_is_taken(there->what)
+		     : flows_spilled() < spill.type_native->max_entries;
 }
 
 static void model_add(struct model *model, const struct packet *packet)
@@ -797,6 +799,42 @@ static void test_twin(void **state)
 	world_close();
 }
 
+/* `spill` holds one flow of a client end: the one that is there, or another when it is removed. */
+static void test_spill_again(void **state)
+{
+	struct packet packet;
+	struct flow flow;
+
+	open_pair();
+	packet = client_of_pair(0);
+	for (__u32 i = 0; i < 2 * WEIR_WAYS; i++)
+		put(i, PROVEN, 100);
+	assert_int_equal(flows_add(tcp4, &packet, 1, 0), 1);
+	assert_int_equal(flows_add(tcp4, &packet, 2, 0), 1); /* another CPU was faster */
+	assert_int_equal(flows_add(&targets[1], &packet, 2, 0), FLOW_UNTRACKED);
+	assert_true(flows_find(&flow, tcp4, &packet, FLOW_FORWARD));
+	flow_change(flow.what, flow.seen, track_prove(flow.seen));
+	check_books();
+
+	assert_true(flows_find(&flow, tcp4, &packet, FLOW_FORWARD));
+	flow_remove(&flow);
+	assert_false(flows_find(&flow, tcp4, &packet, FLOW_FORWARD));
+	packet.sequence = 77;
+	assert_int_equal(flows_add(tcp4, &packet, 2, 0), 2);
+	assert_true(flows_find(&flow, tcp4, &packet, FLOW_FORWARD));
+	assert_int_equal(flow.index, FLOW_SPILLED);
+	assert_int_equal(flow_backend(flow.seen), 2);
+	assert_int_equal(flow_generation(*flow.who), flow.backend->generation);
+	assert_int_equal(flow_detail(&flow)->client_isn, 77);
+	assert_int_equal(flows_spilled(), 1);
+	check_books();
+	native_jiffies += 20 * WORLD_HZ;
+	world_sweep();
+	assert_int_equal(flows_spilled(), 0);
+	check_books();
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -806,7 +844,7 @@ int main(void)
 		cmocka_unit_test(test_timeouts), cmocka_unit_test(test_sweep_states),
 		cmocka_unit_test(test_timers),   cmocka_unit_test(test_clash),
 		cmocka_unit_test(test_any_port), cmocka_unit_test(test_generation),
-		cmocka_unit_test(test_twin),
+		cmocka_unit_test(test_twin),     cmocka_unit_test(test_spill_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
