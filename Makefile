@@ -93,26 +93,11 @@ $(B)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) Makefile | $(SKELETON)
 	$(call say,FUZZ,$@)$(FUZZ_CLANG) $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
 		$< $(wildcard userspace/base/*.c userspace/model/*.c) -o $@ -lyaml
 
-check: setup-test lint $(UNITS) ## unit tests, sanitizers on, and lint
-	$(Q)tests/run unit
+PACKET_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c))
 
-check-packet: setup-test all ## packet tables through the verified programs (root)
-	$(Q)tests/run packet
-
-check-netns: setup-test all ## real sockets between namespaces (root)
-	$(Q)tests/run netns
-
-test: setup-test ## install what is missing, build, run every test (root)
-	$(Q)$(MAKE) --no-print-directory all $(UNITS) $(FUZZERS)
-	$(Q)tests/run all
-
-fuzz: $(FUZZERS) ## run each fuzzer for FUZZ_SECONDS (default 60)
-	$(Q)tests/run fuzz
-
-mutate: setup-test all ## break the data path in twenty places; at least 18 must turn tests red (root)
-	$(Q)tests/mutate
-
-sanitize: $(B)/sanitize/weir $(UNITS) ## build all of user space with ASan and UBSan
+$(B)/packet/packet-test: $(PACKET_OBJ) $(B)/libweir.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
 
 $(B)/bench/rotate.bpf.o: tests/bench/rotate.bpf.c Makefile
 	@mkdir -p $(@D)
@@ -124,20 +109,45 @@ $(B)/bench/rotate.skel.h: $(B)/bench/rotate.bpf.o
 $(B)/bench/bench_prog: tests/bench/bench_prog.c $(B)/bench/rotate.skel.h $(B)/libweir.a Makefile
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d $< $(B)/libweir.a -o $@ $(LDLIBS)
 
-bench: setup-test all $(B)/bench/bench_prog ## measure against plain routing and nftables; build/bench.json (root)
+# A make of its own builds what a test needs: this one was read before setup-test installed clang.
+build = $(Q)$(MAKE) --no-print-directory
+
+check: setup-test ## unit tests, sanitizers on, and lint
+	$(build) all $(UNITS)
+	$(Q)tests/run lint unit
+
+check-packet: setup-test ## packet tables through the verified programs (root)
+	$(build) all $(B)/packet/packet-test
+	$(Q)tests/run packet
+
+check-netns: setup-test ## real sockets between namespaces (root)
+	$(build) all
+	$(Q)tests/run netns
+
+test: setup-test ## install what is missing, build, run every test (root)
+	$(build) all $(UNITS) $(FUZZERS) $(B)/packet/packet-test
+	$(Q)tests/run all
+
+fuzz: setup-test ## run each fuzzer for FUZZ_SECONDS (default 60)
+	$(build) $(FUZZERS)
+	$(Q)tests/run fuzz
+
+mutate: setup-test ## break the data path in twenty places; at least 18 must turn tests red (root)
+	$(build) all
+	$(Q)tests/mutate
+
+bench: setup-test ## measure against plain routing and nftables; build/bench.json (root)
+	$(build) all $(B)/bench/bench_prog
 	$(Q)tests/bench/run
+
+demo: setup-test ## a network of namespaces, real traffic, a drained backend (root)
+	$(build) all
+	$(Q)tools/demo
+
+sanitize: $(B)/sanitize/weir $(UNITS) ## build all of user space with ASan and UBSan
 
 verifier-report: all ## instructions, stack and size of each program as loaded here (root)
 	$(Q)$(B)/tools/verifier-report $(B)/tc.bpf.o
-
-# Packet tables. Behind the rules above, so that setup-test comes first.
-PACKET_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c))
-
-$(B)/packet/packet-test: $(PACKET_OBJ) $(B)/libweir.a
-	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(CFLAGS) $^ -o $@ $(LDLIBS)
-
-check-packet test mutate: $(B)/packet/packet-test
 
 # --- the rest -----------------------------------------------------------------------------------
 
@@ -146,10 +156,6 @@ setup: ## install what the build needs (apt, root)
 
 setup-test: ## install what the tests need as well
 	$(Q)tools/setup --test
-
-demo: setup-test ## a network of namespaces, real traffic, a drained backend (root)
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)tools/demo
 
 C_FILES := $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' 2>/dev/null)
 
