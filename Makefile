@@ -88,10 +88,15 @@ $(B)/unit/%: tests/unit/%.c $(B)/sanitize/libweir.a Makefile
 	$(call say,CC,$@)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(SANITIZE) -MMD -MP -MF $@.d $< \
 		$(B)/sanitize/libweir.a -o $@ $(LDLIBS) -lcmocka -lpthread -lm
 
-$(B)/fuzz/%: tests/fuzz/%.c $(LIB_SRC) Makefile | $(SKELETON)
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined
+FUZZ_LIB   := $(wildcard userspace/base/*.c userspace/model/*.c)
+
+$(B)/fuzz/%.o: tests/fuzz/%.c Makefile
 	@mkdir -p $(@D)
-	$(call say,FUZZ,$@)$(FUZZ_CLANG) $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
-		$< $(wildcard userspace/base/*.c userspace/model/*.c) -o $@ -lyaml
+	$(call say,CC,$@)$(FUZZ_CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/fuzz/fuzz_%: $(B)/fuzz/fuzz_%.o $(FUZZ_LIB) Makefile
+	$(call say,FUZZ,$@)$(FUZZ_CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) $< $(FUZZ_LIB) -o $@ -lyaml
 
 PACKET_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/packet/*.c))
 

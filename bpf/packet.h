@@ -105,6 +105,12 @@ static __always_inline enum weir_outcome packet_parse_v4(struct context *ctx, st
 	return WEIR_CONTINUE;
 }
 
+/* ::ffff:0:0/96 stands for IPv4 in our maps, and for nothing on a wire (RFC 6890). */
+static __always_inline bool packet_is_mapped(const struct weir_address *address)
+{
+	return !(address->word[0] | address->word[1]) && address->word[2] == bpf_htonl(0xffff);
+}
+
 /* IPv6 (RFC 8200). */
 static __always_inline enum weir_outcome packet_parse_v6(struct context *ctx, struct packet *packet)
 {
@@ -120,6 +126,8 @@ static __always_inline enum weir_outcome packet_parse_v6(struct context *ctx, st
 		return WEIR_PASS_MALFORMED;
 	__builtin_memcpy(&packet->source, &ip->saddr, sizeof(packet->source));
 	__builtin_memcpy(&packet->destination, &ip->daddr, sizeof(packet->destination));
+	if (packet_is_mapped(&packet->source) || packet_is_mapped(&packet->destination))
+		return WEIR_PASS_MALFORMED;
 	packet->has_addresses = true;
 	packet->is_v6 = true;
 	packet->protocol = ip->nexthdr;

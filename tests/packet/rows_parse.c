@@ -188,6 +188,24 @@ static const struct malady {
 };
 #define MALADIES (sizeof(maladies) / sizeof(maladies[0]))
 
+/* On the wire it would be an IPv6 packet to an IPv4 service: our maps must not confuse the two. */
+static void run_mapped(struct lab *lab, const struct row *row)
+{
+	bool is_tcp = row->variant->protocol == IPPROTO_TCP;
+	const struct variant *v4 = &lab_variants[is_tcp ? TCP4 : UDP4];
+	struct talk talk = talk_make(lab, row->variant, *(const enum lab_vip *)row->arg);
+	struct spec in = talk_forward(&talk, is_tcp ? FLAG_SYN : 0, 0);
+	struct step step;
+
+	in.destination = lab_vip(v4, *(const enum lab_vip *)row->arg);
+	step = check_make(STEP_INGRESS, LINK_CLIENTS, &in, WEIR_PASS_MALFORMED);
+	check_step(lab, &step);
+	in.destination = lab_vip(row->variant, *(const enum lab_vip *)row->arg);
+	in.source = lab_host(v4, NET_CLIENTS, 9);
+	step = check_make(STEP_INGRESS, LINK_CLIENTS, &in, WEIR_PASS_MALFORMED);
+	check_step(lab, &step);
+}
+
 enum way {
 	TO_VIP,
 	TO_OTHER,
@@ -244,6 +262,12 @@ static void add_malady(const struct malady *malady, struct ailing *of)
 
 void rows_parse(void)
 {
+	static const enum lab_vip mapped_web = VIP_WEB, mapped_any = VIP_ANY;
+
 	for (size_t i = 0; i < MALADIES; i++)
 		add_malady(&maladies[i], ailing[i]);
+	rows_add(IN_V6, run_mapped, &mapped_web,
+		 "%s with an IPv4-mapped address is not of an IPv4 service");
+	rows_add(IN_V6, run_mapped, &mapped_any,
+		 "%s with an IPv4-mapped address is not of an any-port IPv4 service");
 }
