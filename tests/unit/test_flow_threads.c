@@ -163,7 +163,7 @@ static void check_round(void)
 {
 	const struct tuple *tuple = round_tuple;
 	struct packet packet = packet_to(tuple->target, tuple->client, tuple->port);
-	struct search search = {tuple, key_of(tuple->target, &packet), 0};
+	struct search search = {.tuple = tuple, .key = key_of(tuple->target, &packet)};
 	struct flow flow;
 
 	for (int i = 0; i < THREADS; i++)
