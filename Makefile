@@ -135,7 +135,7 @@ test: setup-test ## install what is missing, build, run every test (root)
 
 fuzz: setup-test ## run each fuzzer for FUZZ_SECONDS (default 60)
 	$(build) $(FUZZERS)
-	$(Q)tests/run fuzz
+	$(Q)FUZZ_SECONDS=$${FUZZ_SECONDS:-60} tests/run fuzz
 
 mutate: setup-test ## break the data path in twenty places; at least 18 must turn tests red (root)
 	$(build) all

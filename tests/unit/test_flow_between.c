@@ -20,10 +20,10 @@
 #define EVENTS    80 /* of a history */
 #define AMONG     16 /* tuples of a history, which share the client's port */
 
-/* What comes in between: after `countdown` more steps this tuple's packet, or by this seed. */
+/* What comes in between, after `countdown` more steps, by this seed. */
 static __u32 countdown, steps;
-static const struct tuple *same;
-static bool is_second; /* the second time that somebody comes in */
+static const struct tuple *subject; /* of the operation */
+static bool is_twin; /* first a packet of the same flow, the others later */
 static __u64 other_seed;
 
 static const struct tuple *among[AMONG];
@@ -77,17 +77,17 @@ static void steps_between(void)
 		return;
 	random = world_random(&state);
 	native_cpu = 1;
-	if (!is_second && same) {
-		step_client(same, random);
+	if (is_twin) {
+		step_client(subject, random);
 		countdown = 1 + random % 40;
-	} else if (same && random >> 8 & 1) {
-		remove_flow(same);
-		run_others(same);
+	} else if (random >> 8 & 1) {
+		remove_flow(subject);
+		run_others(subject);
 	} else {
 		for (int i = random % 6; i >= 0; i--)
 			run_event(&state);
 	}
-	is_second = true;
+	is_twin = false;
 	native_cpu = 0;
 }
 
@@ -112,8 +112,7 @@ static __u64 play(__u64 seed)
 
 	clear_world();
 	countdown = 0;
-	same = NULL;
-	is_second = false;
+	is_twin = false;
 	for (int i = 0; i < AMONG; i++) {
 		/* mostly of one target; the last ones of the next, perhaps the same service's */
 		__u32 target = (first + (i >= AMONG - 2)) % FLOWS_TARGETS;
@@ -159,7 +158,8 @@ static void test_between(void **state)
 			here = play(seed);
 			other_seed = seed << 20 | at;
 			countdown = (at + 1) / 2;
-			same = at % 2 ? tuple_of_next(here) : NULL;
+			subject = tuple_of_next(here);
+			is_twin = at % 2;
 			run_event(&here);
 			check(seed, at);
 		}
