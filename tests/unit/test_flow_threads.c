@@ -42,10 +42,7 @@ static double now_s(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/*
- * Short by default: of some 10^8 look-ups in longer runs two found an entry that had been given to
- * another flow and back between two of its reads, which `who` cannot show (docs/design.md).
- */
+/* Short by default: longer runs find a wrong entry in about two of 10^8 look-ups (docs/design.md). */
 static double stress_seconds(void)
 {
 	const char *text = getenv("STRESS_SECONDS");
